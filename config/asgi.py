@@ -1,0 +1,52 @@
+"""The web process: the publish lane beside Django, and the console's sockets."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.core.asgi import get_asgi_application
+
+django = get_asgi_application()
+
+# Models can be imported from here on.
+from channels.auth import AuthMiddlewareStack
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.conf import settings
+
+from config.urls import websocket_urlpatterns
+from events import tasks
+from events.intake import Intake
+from events.poke import Poke
+from events.wire import Limits
+from monitoring.level import shed
+
+intake = Intake(
+    limits=Limits(
+        event=settings.REDRIVE_EVENT_MAX_BYTES,
+        batch=settings.REDRIVE_BATCH_MAX_BYTES,
+        items=settings.REDRIVE_BATCH_MAX_ITEMS,
+    ),
+    identity_ttl=settings.REDRIVE_IDENTITY_HOURS * 3600.0,
+    on_commit=Poke(tasks.ask_for_a_pump).poke,
+    shed=shed,
+)
+
+
+async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Publishes go down their own lane, everything else to Django."""
+    lane = scope["method"] == "POST" and scope["path"] == "/api/v1/events"
+    await (intake if lane else django)(scope, receive, send)
+
+
+application = ProtocolTypeRouter(
+    {
+        "http": http,
+        "websocket": AllowedHostsOriginValidator(
+            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+        ),
+    }
+)

@@ -1,0 +1,196 @@
+"""Replaying: a job that makes new deliveries from dead letters, or from the event log.
+
+`start` stores what is to be replayed; `step` makes the next deliveries. The new deliveries, the
+dead letters they settle and the job's cursor are written in one transaction under the job's row
+lock, so that a kill, a second worker or a double click makes nothing twice and leaves nothing out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from dlq import select
+from dlq.models import DeadLetter, LetterState, Replay, ReplayState
+from dlq.models.replay import ReplaySource
+from dlq.select import Criteria
+from dlq.settle import settle
+from events.audit import note
+from events.models import Delivery, Event
+from events.redeliver import Redelivery, redeliver
+from events.uuids import new_uuid
+
+STEP = 500
+"""Sources that one transaction looks at."""
+
+SAMPLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a replay would do: sources in all, for each subscription, and a few of them."""
+
+    total: int
+    by_subscription: dict[UUID, int]
+    sample: Sequence[DeadLetter | Event]
+
+
+def plan(source: ReplaySource, criteria: Criteria, *, target: UUID | None) -> Plan:
+    """Counts what `start` would replay now, and writes nothing."""
+    if source is ReplaySource.EVENTS:
+        events = select.events(criteria)
+        total = events.count()
+        return Plan(total, {target: total} if target else {}, events.order_by("-id")[:SAMPLE])
+    letters = select.dead_letters(criteria)
+    counted = letters.values_list("subscription").annotate(n=Count("id")).order_by()
+    counts = {target or subscription: n for subscription, n in counted}
+    total = sum(n for _, n in counted)
+    if target is not None:
+        counts = {target: total}
+    return Plan(total, counts, letters.order_by("-id")[:SAMPLE])
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to replay. `target` None sends dead letters where they failed; events need one.
+
+    `token` makes repeats of the order one replay. `fresh` gives the deliveries a webhook-id of
+    their own, so that receivers take them for news. `rate` is deliveries a second.
+    """
+
+    source: ReplaySource
+    criteria: Criteria
+    token: str
+    target: UUID | None = None
+    rate: float | None = None
+    fresh: bool = False
+
+
+def start(order: Order, *, actor: str) -> Replay:
+    """Stores a replay of what meets the criteria now, or gives the one this token made before."""
+    criteria = order.criteria
+    if criteria.before is None:
+        criteria = replace(criteria, before=timezone.now())
+    row = Replay(
+        id=new_uuid(),
+        source=order.source,
+        criteria=criteria.as_json(),
+        target=order.target,
+        tenant=criteria.tenant,
+        rate=order.rate,
+        fresh=order.fresh,
+        total=plan(order.source, criteria, target=order.target).total,
+        token=order.token,
+        created_by=actor,
+    )
+    with transaction.atomic():
+        Replay.objects.bulk_create([row], ignore_conflicts=True)
+        kept = Replay.objects.get(token=order.token)
+        if kept.id == row.id:
+            note(actor, "replay", row.public_id, tenant=row.tenant, after=criteria.as_json())
+    return kept
+
+
+def cancel(replay: UUID, *, actor: str) -> bool:
+    """Stops a running replay; what it made stays owed. False if it was not running."""
+    with transaction.atomic():
+        found = Replay.objects.running().select_for_update().filter(id=replay).first()
+        if found is None:
+            return False
+        _end(found, ReplayState.CANCELLED)
+        note(actor, "cancel-replay", found.public_id, tenant=found.tenant)
+    return True
+
+
+@transaction.atomic
+def step(replay: UUID) -> bool:
+    """Makes the next deliveries, as many as the rate allows; True if there is more to do now.
+
+    Another process that is at this replay is left alone.
+    """
+    job = (
+        Replay.objects.running()
+        .annotate(at=Now())
+        .select_for_update(skip_locked=True)
+        .filter(id=replay)
+        .first()
+    )
+    if job is None:
+        return False
+    allowed = _allowed(job)
+    if allowed == 0:
+        return False
+    sources = _next_sources(job, allowed)
+    if not sources:
+        _end(job, ReplayState.DONE)
+        return False
+    made = redeliver([_redelivery(job, source) for source in sources], replay=job.id)
+    _settle(job, [source for source in sources if _id(source) in made])
+    Replay.objects.filter(id=job.id).update(
+        cursor=_id(sources[-1]),
+        made=job.made + len(made),
+        skipped=job.skipped + len(sources) - len(made),
+        paced_at=Now(),
+    )
+    return job.rate is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """A dead letter to replay, with the webhook-id that its receiver knows."""
+
+    letter: DeadLetter
+    webhook_id: UUID
+
+
+def _allowed(job: Any) -> int:
+    if job.rate is None:
+        return STEP
+    earned = int((job.at - job.paced_at).total_seconds() * job.rate)
+    # The first step starts at once: a slow rate is seen to work.
+    return min(STEP, max(earned, 1 if job.cursor is None else 0))
+
+
+def _next_sources(job: Replay, many: int) -> list[_Letter] | list[Event]:
+    criteria = Criteria.from_json(job.criteria)
+    if job.source == ReplaySource.EVENTS:
+        return list(_after(select.events(criteria), job.cursor)[:many])
+    letters = list(_after(select.dead_letters(criteria), job.cursor).select_for_update()[:many])
+    ids = [letter.id for letter in letters]
+    known = dict(Delivery.objects.filter(id__in=ids).values_list("id", "webhook_id"))
+    return [_Letter(letter, known.get(letter.id, letter.id)) for letter in letters]
+
+
+def _after(found: QuerySet[Any], cursor: UUID | None) -> QuerySet[Any]:
+    oldest_first = found.order_by("id")
+    return oldest_first if cursor is None else oldest_first.filter(id__gt=cursor)
+
+
+def _id(source: _Letter | Event) -> UUID:
+    return source.letter.id if isinstance(source, _Letter) else source.id
+
+
+def _redelivery(job: Replay, source: _Letter | Event) -> Redelivery:
+    if isinstance(source, _Letter):
+        letter = source.letter
+        to = job.target or letter.subscription
+        kept = None if job.fresh else source.webhook_id
+        return Redelivery(letter.event, to, letter.id, kept)
+    assert job.target is not None  # noqa: S101 - the API and a dry run refuse such an order
+    return Redelivery(source.id, job.target, source.id, None)
+
+
+def _settle(job: Replay, sources: Sequence[_Letter | Event]) -> None:
+    letters = [source.letter for source in sources if isinstance(source, _Letter)]
+    settle(letters, LetterState.REPLAYED, by=job.created_by, replay=job.id)
+
+
+def _end(job: Replay, state: ReplayState) -> None:
+    Replay.objects.filter(id=job.id).update(state=state, finished_at=Now())

@@ -1,0 +1,96 @@
+"""What a replay takes: criteria parsed once, and the sources that meet them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
+
+from dlq.models import DeadLetter
+from dlq.models.dead_letter import DeadLetterQuerySet
+from events.models import Event
+from events.models.event import EventQuerySet
+from events.rules import patterns
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Which dead letters or events; None leaves a criterion out.
+
+    `before` is always set on a stored replay: what dies or arrives later does not join it.
+    """
+
+    ids: tuple[UUID, ...] | None = None
+    group: UUID | None = None
+    subscription: UUID | None = None
+    type: str | None = None
+    tenant: str | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As the replay's row keeps it."""
+        return {
+            "ids": None if self.ids is None else [str(one) for one in self.ids],
+            "group": self.group and str(self.group),
+            "subscription": self.subscription and str(self.subscription),
+            "type": self.type,
+            "tenant": self.tenant,
+            "since": self.since and self.since.isoformat(),
+            "before": self.before and self.before.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Self:
+        """What `as_json` gave."""
+        return cls(
+            ids=None if kept["ids"] is None else tuple(UUID(one) for one in kept["ids"]),
+            group=kept["group"] and UUID(kept["group"]),
+            subscription=kept["subscription"] and UUID(kept["subscription"]),
+            type=kept["type"],
+            tenant=kept["tenant"],
+            since=kept["since"] and parse_datetime(kept["since"]),
+            before=kept["before"] and parse_datetime(kept["before"]),
+        )
+
+
+def dead_letters(wanted: Criteria) -> DeadLetterQuerySet:
+    """The open dead letters that meet the criteria."""
+    return narrowed(DeadLetter.objects.open(), wanted)
+
+
+def narrowed(letters: DeadLetterQuerySet, wanted: Criteria) -> DeadLetterQuerySet:
+    """Those of the letters that meet the criteria."""
+    exact: dict[str, Any] = {
+        "signature": wanted.group,
+        "subscription": wanted.subscription,
+        "owner": wanted.tenant,
+    }
+    found = letters.filter(**{name: value for name, value in exact.items() if value is not None})
+    if wanted.ids is not None:
+        found = found.filter(id__in=wanted.ids)
+    return _typed(found, wanted.type, "event_type").died_between(wanted.since, wanted.before)
+
+
+def events(wanted: Criteria) -> EventQuerySet:
+    """The stored events that meet the criteria."""
+    found = Event.objects.received_between(wanted.since, wanted.before)
+    if wanted.ids is not None:
+        found = found.filter(id__in=wanted.ids)
+    if wanted.tenant is not None:
+        found = found.filter(tenant=wanted.tenant)
+    return _typed(found, wanted.type, "type")
+
+
+def _typed(found: Any, pattern: str | None, column: str) -> Any:
+    """The literal start of a pattern bounds the index, the expression says the rest."""
+    if pattern is None:
+        return found
+    literal = pattern.split("*", 1)[0]
+    if literal == pattern:
+        return found.filter(**{column: pattern})
+    bounds = {f"{column}__startswith": literal, f"{column}__regex": patterns.as_regex(pattern)}
+    return found.filter(**bounds)

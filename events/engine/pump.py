@@ -1,0 +1,83 @@
+"""One process's window, run again for every pump; its loop, clients and caches stay warm."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from dataclasses import dataclass
+
+import uvloop
+from django.conf import settings
+
+from events.engine.run import Window
+from events.engine.stop import stopping
+from events.engine.transport import Transport
+from events.heartbeat import BEAT, beat
+from events.models.process import Role
+
+PUMP = 30.0
+"""Seconds after which a pump ends though there is more: so that a worker hears its broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What one process keeps between pumps. Its event loop belongs to whoever pumps."""
+
+    pid: int
+    name: str
+    runner: asyncio.Runner
+    window: Window
+    lock: threading.Lock
+
+
+_engine: _Engine | None = None
+
+
+def pump(*, role: Role = Role.WORKER) -> int:
+    """Delivers what is due until nothing is, or for PUMP seconds; gives the number sent.
+
+    A second call in the same process while one runs returns at once.
+    """
+    engine = _this_process()
+    if not engine.lock.acquire(blocking=False):
+        return 0
+    try:
+        return engine.runner.run(_run(engine, role))
+    finally:
+        engine.lock.release()
+
+
+def _this_process() -> _Engine:
+    """Made anew after a fork: loops, threads and connections do not survive one."""
+    global _engine  # noqa: PLW0603 - one window a process
+    if _engine is None or _engine.pid != os.getpid():
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        transport = Transport(
+            allowed=settings.REDRIVE_ALLOW_ADDRESSES, user_agent=settings.REDRIVE_USER_AGENT
+        )
+        _engine = _Engine(
+            pid=os.getpid(),
+            name=name,
+            runner=asyncio.Runner(loop_factory=uvloop.new_event_loop),
+            window=Window(worker=name, size=settings.REDRIVE_WINDOW, transport=transport),
+            lock=threading.Lock(),
+        )
+    return _engine
+
+
+async def _run(engine: _Engine, role: Role) -> int:
+    beating = asyncio.create_task(_beat(engine, role))
+    try:
+        return await engine.window.run(seconds=PUMP, stopping=stopping)
+    finally:
+        beating.cancel()
+        await asyncio.to_thread(beat, engine.name, role, doing="idle", load={})
+
+
+async def _beat(engine: _Engine, role: Role) -> None:
+    while True:
+        load = {"in_flight": engine.window.in_flight, "window": settings.REDRIVE_WINDOW}
+        await asyncio.to_thread(beat, engine.name, role, doing="pumping", load=load)
+        await asyncio.sleep(BEAT)

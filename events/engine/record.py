@@ -1,0 +1,198 @@
+"""Recording: what came of a batch of sends, in one transaction, fenced by the lease.
+
+Attempts are inserted, deliveries move on, deaths are told to `hooks.on_dead`, breakers advance.
+The attempt of a worker whose lease has passed on is kept and marked late; its verdict is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+from uuid import UUID
+
+from django.db import transaction
+from psycopg.types.json import Jsonb
+
+from events import hooks, statements
+from events.engine.claim import Claim
+from events.engine.gates import advance_lanes
+from events.engine.transport import Sent
+from events.hooks import Death
+from events.rules import ids
+from events.rules.ids import Prefix
+from events.rules.outcome import Responded, error_of, label
+from events.rules.verdict import Dead, Delivered, Gone, RetryAt, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One finished send: what was claimed, what happened, what we decided. `judged_at` is the
+    worker's clock at the verdict, so that a retry's delay can be laid on Postgres's clock."""
+
+    attempt: UUID
+    claim: Claim
+    sent: Sent
+    verdict: Verdict
+    judged_at: datetime
+
+
+# Why not the ORM: delete, insert and update of one batch, told apart by a fence, in one round
+# trip. Finds its rows by primary key only (tests/integration/test_plans).
+RECORD = """
+WITH result AS MATERIALIZED (
+    SELECT * FROM unnest(
+        %(attempt)s::uuid[], %(delivery)s::uuid[], %(subscription)s::uuid[], %(lease)s::uuid[],
+        %(number)s::int4[], %(verdict)s::text[], %(delay)s::float8[], %(status)s::int4[],
+        %(error)s::text[], %(outcome)s::text[], %(started_at)s::timestamptz[],
+        %(dns_ms)s::float8[], %(first_byte_ms)s::float8[], %(total_ms)s::float8[],
+        %(request_headers)s::jsonb[], %(response_headers)s::jsonb[], %(response_body)s::bytea[],
+        %(address)s::text[]
+    ) AS r(attempt, delivery, subscription, lease, number, verdict, delay, status, error, outcome,
+           started_at, dns_ms, first_byte_ms, total_ms, request_headers, response_headers,
+           response_body, address)
+), ended AS (
+    DELETE FROM events_owed AS o USING result AS r
+    WHERE o.id = r.delivery AND o.lease = r.lease AND r.verdict IN ('delivered', 'dead')
+    RETURNING o.*, r.verdict, r.number, r.status, r.error
+), finished AS (
+    INSERT INTO events_finished (
+        id, event_id, subscription_id, tenant, owner, event_type, state, priority, attempts,
+        ordering_key, webhook_id, replay_id, replay_source, last_status, last_error, created_at,
+        finished_at)
+    SELECT id, event_id, subscription_id, tenant, owner, event_type, verdict, priority, number,
+        ordering_key, webhook_id, replay_id, replay_source, status, error, created_at, now()
+    FROM ended
+), retried AS (
+    UPDATE events_owed AS o
+    SET state = 'pending', lease = NULL, lease_until = NULL, worker = '', attempts = r.number,
+        strikes = 0, due_at = now() + make_interval(secs => r.delay), last_status = r.status,
+        last_error = r.error
+    FROM result AS r
+    WHERE o.id = r.delivery AND o.lease = r.lease AND r.verdict = 'retry'
+    RETURNING o.id
+), counted AS (
+    INSERT INTO events_ledgerentry
+        (subscription_id, tenant, created, delivered, dead, cancelled, rolled)
+    SELECT subscription_id, owner, 0, count(*) FILTER (WHERE verdict = 'delivered'),
+        count(*) FILTER (WHERE verdict = 'dead'), 0, false
+    FROM ended GROUP BY 1, 2
+), tried AS (
+    INSERT INTO events_attempt (
+        id, delivery_id, subscription_id, number, late, started_at, dns_ms, first_byte_ms,
+        total_ms, outcome, verdict, status, error, request_headers, response_headers,
+        response_body, address, worker)
+    SELECT r.attempt, r.delivery, r.subscription, r.number, kept.id IS NULL, r.started_at,
+        r.dns_ms, r.first_byte_ms, r.total_ms, r.outcome, r.verdict, r.status, r.error,
+        r.request_headers, r.response_headers, r.response_body, r.address, %(worker)s
+    FROM result AS r
+    LEFT JOIN (SELECT id FROM ended UNION ALL SELECT id FROM retried) AS kept ON kept.id = r.delivery
+)
+SELECT kept.id, now() AS at,
+    (lane.state <> 'closed' OR lane.failures > 0 OR lane.window_failures > 0
+     OR lane.ramp IS NOT NULL) AS unsettled
+FROM (SELECT id, subscription_id FROM ended
+      UNION ALL SELECT retried.id, r.subscription FROM retried JOIN result AS r
+                ON r.delivery = retried.id) AS kept
+LEFT JOIN events_lane AS lane ON lane.subscription_id = kept.subscription_id
+"""
+
+
+def record(results: Sequence[Result], *, worker: str) -> None:
+    """Writes a batch of finished sends; a delivery whose lease passed on keeps its new owner."""
+    with transaction.atomic():
+        rows = statements.rows(RECORD, _columns(results) | {"worker": worker})
+        kept = {row.id for row in rows}
+        held = [result for result in results if result.claim.delivery in kept]
+        hooks.dead([_death(result, rows[0].at) for result in held if _is_dead(result)])
+        unsettled = {row.id for row in rows if row.unsettled}
+        advance_lanes(
+            [(r.claim.subscription, r.sent.outcome, r.verdict) for r in held],
+            unsettled={r.claim.subscription for r in held if r.claim.delivery in unsettled},
+        )
+    hooks.changed([ids.encode(Prefix.DELIVERY, result.claim.delivery) for result in held])
+
+
+def _is_dead(result: Result) -> bool:
+    return isinstance(result.verdict, Dead | Gone)
+
+
+def _death(result: Result, at: datetime) -> Death:
+    claim, outcome = result.claim, result.sent.outcome
+    return Death(
+        delivery=claim.delivery,
+        event=claim.event_id,
+        subscription=claim.subscription,
+        tenant=claim.tenant,
+        owner=claim.owner,
+        event_type=claim.event_type,
+        attempts=claim.attempts + 1,
+        outcome=label(outcome),
+        status=_status(result),
+        error=error_of(outcome),
+        reason=_reason(result.verdict),
+        body=result.sent.response_body,
+        died_at=at,
+    )
+
+
+def _reason(verdict: Verdict) -> str:
+    match verdict:
+        case Dead(reason) | Gone(reason):
+            return reason
+        case Delivered() | RetryAt():
+            return ""
+        case _:
+            assert_never(verdict)
+
+
+def _status(result: Result) -> int | None:
+    outcome = result.sent.outcome
+    return outcome.status if isinstance(outcome, Responded) else None
+
+
+def _verb(verdict: Verdict) -> str:
+    match verdict:
+        case Delivered():
+            return "delivered"
+        case RetryAt():
+            return "retry"
+        case Dead() | Gone():
+            return "dead"
+        case _:
+            assert_never(verdict)
+
+
+def _delay(result: Result) -> float | None:
+    match result.verdict:
+        case RetryAt(at):
+            return (at - result.judged_at).total_seconds()
+        case _:
+            return None
+
+
+def _columns(results: Sequence[Result]) -> dict[str, Any]:
+    sent = [result.sent for result in results]
+    return {
+        "attempt": [r.attempt for r in results],
+        "delivery": [r.claim.delivery for r in results],
+        "subscription": [r.claim.subscription for r in results],
+        "lease": [r.claim.lease for r in results],
+        "number": [r.claim.attempts + 1 for r in results],
+        "verdict": [_verb(r.verdict) for r in results],
+        "delay": [_delay(r) for r in results],
+        "status": [_status(r) for r in results],
+        "error": [error_of(s.outcome) for s in sent],
+        "outcome": [label(s.outcome) for s in sent],
+        "started_at": [s.started_at for s in sent],
+        "dns_ms": [s.dns_ms for s in sent],
+        "first_byte_ms": [s.first_byte_ms for s in sent],
+        "total_ms": [s.total_ms for s in sent],
+        "request_headers": [Jsonb(dict(s.request_headers)) for s in sent],
+        "response_headers": [
+            None if s.response_headers is None else Jsonb(s.response_headers) for s in sent
+        ],
+        "response_body": [s.response_body for s in sent],
+        "address": [s.address for s in sent],
+    }

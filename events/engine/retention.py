@@ -1,0 +1,114 @@
+"""Retention: partitions are made a week ahead and dropped by the day.
+
+A day is dropped when it is older than the retention and nothing still needs it: no owed delivery,
+no fan-out left to expand. A day that something holds waits, and is reported. Rows never wait for
+a partition: the default one takes what has none, and is emptied into the right one here.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from events.models import EventIdentity, FanOut, OwedDelivery
+from events.rules import ids
+
+log = logging.getLogger(__name__)
+
+AHEAD = 7
+TABLES = ("events_event", "events_finished", "events_attempt")
+
+
+def retain() -> list[date]:
+    """Makes what is missing, drops what is over, forgets old identities.
+
+    Gives the days that should be gone but that something unfinished still needs.
+    """
+    today = timezone.now().astimezone(UTC).date()
+    make_partitions(today)
+    EventIdentity.objects.filter(expires_at__lt=Now()).delete()
+    last_kept = today - timedelta(days=settings.REDRIVE_RETENTION_DAYS)
+    over = sorted({day for table in TABLES for day in days_of(table) if day < last_kept})
+    return [day for day in over if not drop_day(day)]
+
+
+def make_partitions(today: date) -> None:
+    """The partitions of today and of the days ahead."""
+    for table in TABLES:
+        known = set(days_of(table))
+        for day in (today + timedelta(days=n) for n in range(AHEAD + 1)):
+            if day not in known:
+                _make(table, day)
+
+
+def days_of(table: str) -> list[date]:
+    """The days that have a partition."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = to_regclass(%s)",
+            [table],
+        )
+        names = [name.removeprefix(f"{table}_") for (name,) in cursor.fetchall()]
+    return [datetime.strptime(n, "%Y%m%d").replace(tzinfo=UTC).date() for n in names if n.isdigit()]
+
+
+def stray_rows() -> dict[str, bool]:
+    """Which tables have rows outside the days that have a partition: a finding, never a refusal."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {table}_default)")
+            found[table] = bool(cursor.fetchone()[0])
+    return found
+
+
+@transaction.atomic
+def _make(table: str, day: date) -> None:
+    """Attaches a filled table, so that the parent is locked for a moment and rows lose nothing."""
+    low, high = ids.span(day)
+    name = f"{table}_{day:%Y%m%d}"
+    with connection.cursor() as cursor:
+        # Two processes may be at this: the second one finds it made.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
+        cursor.execute("SELECT to_regclass(%s)", [name])
+        if cursor.fetchone()[0] is not None:
+            return
+        cursor.execute(
+            f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        )
+        cursor.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
+        cursor.execute(
+            f"WITH moved AS (DELETE FROM {table}_default WHERE id >= %s AND id < %s RETURNING *) "
+            f"INSERT INTO {name} SELECT * FROM moved",
+            [low, high],
+        )
+        cursor.execute(
+            f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"
+        )
+
+
+def drop_day(day: date) -> bool:
+    """Drops the day's partitions unless something unfinished needs them; says whether it did."""
+    low, high = ids.span(day)
+    if _needed(low, high):
+        log.warning("the day %s is over but still needed by what is owed", day)
+        return False
+    for table in TABLES:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS {table}_{day:%Y%m%d}")
+    return True
+
+
+def _needed(low: UUID, high: UUID) -> bool:
+    return (
+        OwedDelivery.objects.filter(event__gte=low, event__lt=high).exists()
+        or OwedDelivery.objects.filter(id__gte=low, id__lt=high).exists()
+        or FanOut.objects.filter(event__gte=low, event__lt=high).exists()
+    )

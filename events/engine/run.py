@@ -1,0 +1,160 @@
+"""The window: claim, send, record, refill, until nothing is due.
+
+Sends finish one by one and each makes room for the next claim, so a slow endpoint holds only its
+own places. Claims and records run on a thread each, with a connection each, and one of a kind is
+under way at a time: while one commits, the next batch gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+from django.db import OperationalError
+from django.utils import timezone
+
+from events.engine.claim import FIRST, Claim, claim
+from events.engine.destinations import Destinations
+from events.engine.envelope import shown, wrap
+from events.engine.record import Result
+from events.engine.rescue import give_back
+from events.engine.safely import record_safely
+from events.engine.transport import Sent, Transport
+from events.rules import ids
+from events.rules.ids import Prefix
+from events.rules.outcome import label
+from events.rules.verdict import Delivered, Policy, judge
+from events.uuids import new_uuid
+
+log = logging.getLogger(__name__)
+
+FRESH = 2.0
+"""Seconds after a claim in which its send may start: a pause holds from then on."""
+
+LINGER = 0.02
+"""Seconds until an empty claim is tried again while sends are under way."""
+
+BATCHING = 0.005
+"""Seconds in which finished sends make room for one claim together."""
+
+
+class Window:
+    """The sends in flight of one process: at most `size`, refilled as they finish."""
+
+    def __init__(self, *, worker: str, size: int, transport: Transport) -> None:
+        self._worker = worker
+        self._size = size
+        self._transport = transport
+        self._destinations = Destinations()
+        self._claiming = ThreadPoolExecutor(1, "claim")
+        self._recording = ThreadPoolExecutor(1, "record")
+        self._cursor = FIRST
+        self._sending: set[asyncio.Task[None]] = set()
+        self._finished: list[Result] = []
+        self._moved = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._sending)
+
+    async def run(self, *, seconds: float, stopping: Callable[[], bool]) -> int:
+        """Delivers what is due for at most `seconds`, or until nothing is; gives the number sent.
+
+        After that, after `stopping()` and while Postgres cannot be reached it claims no more; it
+        finishes and records what is in flight before it returns.
+        """
+        ends, sent = time.monotonic() + seconds, 0
+        closing = asyncio.Event()
+        recorder = asyncio.create_task(self._record(closing))
+        try:
+            while time.monotonic() < ends and not stopping():
+                taken = await self._refill()
+                sent += taken
+                if not taken and not self._sending:
+                    break
+                await asyncio.sleep(BATCHING if taken else LINGER)
+        except OperationalError as error:
+            log.warning("claiming stopped: %s", error)
+        finally:
+            if self._sending:
+                await asyncio.wait(set(self._sending))
+            closing.set()
+            self._moved.set()
+            await recorder
+        return sent
+
+    async def _refill(self) -> int:
+        free = self._size - self.in_flight
+        if free <= 0:
+            return 0
+        loop, since = asyncio.get_running_loop(), time.monotonic()
+        claims = await loop.run_in_executor(self._claiming, self._claim, free)
+        for one in claims:
+            task = asyncio.create_task(self._deliver(one, since))
+            self._sending.add(task)
+            task.add_done_callback(self._done)
+        return len(claims)
+
+    def _claim(self, want: int) -> Sequence[Claim]:
+        """Goes on from lane to lane until it has something or has seen the last one."""
+        while True:
+            taken = claim(want=want, cursor=self._cursor, worker=self._worker, lease=new_uuid())
+            self._cursor = taken.cursor
+            if taken.claims or taken.cursor == FIRST:
+                self._destinations.learn({(c.subscription, c.version) for c in taken.claims})
+                return taken.claims
+
+    async def _deliver(self, claimed: Claim, since: float) -> None:
+        to = self._destinations.get(claimed.subscription, claimed.version)
+        if to is None or claimed.event is None or time.monotonic() - since > FRESH:
+            await self._on(self._recording, give_back, claimed)
+            return
+        attempt = new_uuid()
+        request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=int(time.time()))
+        sent = await self._transport.send(request)
+        sent.request_headers = shown(request, to)
+        self._finished.append(_judged(attempt, claimed, sent, to.policy))
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._moved.set()
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a delivery failed in our own code", exc_info=error)
+
+    async def _record(self, closing: asyncio.Event) -> None:
+        """Writes what has finished; what finishes meanwhile is the next batch."""
+        while self._finished or not closing.is_set():
+            await self._moved.wait()
+            self._moved.clear()
+            if self._finished:
+                batch, self._finished = self._finished, []
+                await self._on(self._recording, record_safely, batch, self._worker)
+                self._moved.set()
+
+    @staticmethod
+    async def _on(thread: ThreadPoolExecutor, write: Callable[..., object], *args: object) -> None:
+        await asyncio.get_running_loop().run_in_executor(thread, write, *args)
+
+
+def _judged(attempt: UUID, claimed: Claim, sent: Sent, policy: Policy) -> Result:
+    now = timezone.now()
+    dice = random.random()  # noqa: S311 - spreads retries, guards nothing
+    verdict = judge(sent.outcome, policy, attempts=claimed.attempts + 1, now=now, jitter=dice)
+    # A line for each success as well is a matter of REDRIVE_LOG_LEVEL: at 5,000 a second it costs.
+    log.log(
+        logging.DEBUG if isinstance(verdict, Delivered) else logging.INFO,
+        "attempt",
+        extra={
+            "delivery": ids.encode(Prefix.DELIVERY, claimed.delivery),
+            "subscription": ids.encode(Prefix.SUBSCRIPTION, claimed.subscription),
+            "outcome": label(sent.outcome),
+            "verdict": type(verdict).__name__,
+            "milliseconds": sent.total_ms,
+        },
+    )
+    return Result(attempt, claimed, sent, verdict, now)

@@ -1,0 +1,53 @@
+"""Recording when something is wrong: Postgres away, or one row that cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from django.db import DatabaseError, OperationalError, close_old_connections, connection
+
+from events.engine.claim import CLAIM_GRACE
+from events.engine.record import Result, record
+from events.engine.rescue import strike
+
+log = logging.getLogger(__name__)
+
+
+def record_safely(results: Sequence[Result], worker: str) -> None:
+    """Records the batch, alone each if it must; holds it while Postgres is away.
+
+    After the leases have run out it gives up: rescue makes the deliveries due again, and
+    receivers know the repeats by their webhook-id.
+    """
+    ends, pause = time.monotonic() + CLAIM_GRACE, 0.1
+    while True:
+        try:
+            record(results, worker=worker)
+        except OperationalError as error:
+            connection.close()
+            if time.monotonic() + pause > ends:
+                log.error("%d verdicts are lost to their leases: %s", len(results), error)
+                return
+            time.sleep(pause)
+            pause = min(pause * 2, 2.0)
+        except (DatabaseError, ValueError) as error:
+            _apart(results, worker, error)
+            return
+        else:
+            return
+
+
+def _apart(results: Sequence[Result], worker: str, error: Exception) -> None:
+    """A row that cannot be written harms only itself."""
+    if len(results) > 1:
+        for result in results:
+            record_safely([result], worker)
+        return
+    claim = results[0].claim
+    log.error("recording one delivery failed", exc_info=error)
+    try:
+        strike(claim.delivery, claim.lease, words=f"recording failed: {type(error).__name__}")
+    except OperationalError:
+        close_old_connections()

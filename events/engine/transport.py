@@ -1,0 +1,211 @@
+"""The only module that opens a socket to a subscriber.
+
+A host is resolved by us, every address is judged, and the connection goes to a judged address.
+Redirects are not followed, no proxy of the environment is used, nothing is decompressed, and one
+deadline covers everything from the look-up to the last byte that we read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from django.db import connection
+from django.utils import timezone
+from pyreqwest import exceptions as errors
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+
+from events.rules.addresses import Endpoint, Network, Refused, judge_addresses, parse_endpoint
+from events.rules.outcome import (
+    Blocked,
+    Outcome,
+    Responded,
+    TimedOut,
+    TimeoutPhase,
+    Unreachable,
+    UnreachableKind,
+)
+
+BODY_READ = 64 * 1024
+BODY_KEPT = 16 * 1024
+CLIENTS_KEPT = 1_024
+ADDRESSES_KEPT_FOR = 10.0
+"""Seconds after which a name is resolved and judged anew, also on an open connection."""
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A signed request, ready to go; times in seconds."""
+
+    url: str
+    headers: Sequence[tuple[str, str]]
+    body: bytes
+    timeout: float
+    connect_timeout: float
+
+
+@dataclass(slots=True)
+class Sent:
+    """What one send saw. Milliseconds; None for a phase that it did not reach."""
+
+    started_at: datetime
+    request_headers: Sequence[tuple[str, str]]
+    outcome: Outcome = field(default_factory=lambda: Blocked("not sent"))
+    dns_ms: float | None = None
+    first_byte_ms: float | None = None
+    total_ms: float = 0.0
+    response_headers: list[tuple[str, str]] | None = None
+    response_body: bytes = b""
+    address: str = ""
+
+
+class Transport:
+    """Sends requests, with one client an endpoint and address: a bulkhead between endpoints.
+
+    Belongs to one event loop. `allowed` are the networks that the guard lets through.
+    """
+
+    def __init__(self, *, allowed: Sequence[Network], user_agent: str) -> None:
+        self._allowed = tuple(allowed)
+        self._user_agent = user_agent
+        self._clients: OrderedDict[tuple[str, int, str, float], Client] = OrderedDict()
+        self._addresses: dict[str, tuple[float, Sequence[Address]]] = {}
+
+    async def send(self, request: Request) -> Sent:
+        """Makes one try and says what happened; raises nothing for what a network can do."""
+        if connection.in_atomic_block:
+            raise RuntimeError("a send was started while a transaction is open")
+        sent = Sent(timezone.now(), request.headers)
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(request.timeout):
+                sent.outcome = await self._try(request, sent, began)
+        except (TimeoutError, errors.PyreqwestError) as error:
+            sent.outcome = _failure(error, sent)
+        sent.total_ms = _since(began)
+        return sent
+
+    async def _try(self, request: Request, sent: Sent, began: float) -> Outcome:
+        endpoint = parse_endpoint(request.url, allowed=self._allowed)
+        if isinstance(endpoint, Refused):
+            return Blocked(endpoint.reason)
+        found = await self._resolve(endpoint)
+        sent.dns_ms = _since(began)
+        match found:
+            case Blocked() | Unreachable():
+                return found
+            case address:
+                sent.address = str(address)
+        client = self._client(endpoint, sent.address, request.connect_timeout)
+        left = timedelta(seconds=max(0.001, request.timeout - _since(began) / 1000))
+        building = client.post(endpoint.url).headers(request.headers).body_bytes(request.body)
+        async with building.timeout(left).build_streamed() as response:
+            sent.first_byte_ms = _since(began)
+            sent.response_headers = list(response.headers.items())
+            sent.response_body = await _body(response)
+            return Responded(response.status, response.get_header("retry-after"))
+
+    async def _resolve(self, endpoint: Endpoint) -> Address | Blocked | Unreachable:
+        """The address to connect to, after every address of the name was judged."""
+        if endpoint.literal is not None:
+            return endpoint.literal
+        known = self._addresses.get(endpoint.host)
+        if known is None or time.monotonic() - known[0] > ADDRESSES_KEPT_FOR:
+            try:
+                found = await _look_up(endpoint.host, endpoint.port)
+            except socket.gaierror as error:
+                return Unreachable(_kind_of_lookup(error), str(error))
+            known = self._addresses[endpoint.host] = (time.monotonic(), found)
+        refused = judge_addresses(endpoint.host, known[1], allowed=self._allowed)
+        return Blocked(refused.reason) if refused else known[1][0]
+
+    def _client(self, endpoint: Endpoint, address: str, connect_timeout: float) -> Client:
+        key = (endpoint.host, endpoint.port, address, connect_timeout)
+        client = self._clients.get(key)
+        if client is None:
+            client = self._clients[key] = self._build(endpoint, address, connect_timeout)
+            if len(self._clients) > CLIENTS_KEPT:
+                # Its sends under way finish: they hold the client themselves.
+                self._clients.popitem(last=False)
+        self._clients.move_to_end(key)
+        return client
+
+    def _build(self, endpoint: Endpoint, address: str, connect_timeout: float) -> Client:
+        builder = ClientBuilder().follow_redirects(False).referer(False).no_proxy()
+        builder = builder.gzip(False).brotli(False).zstd(False).deflate(False)
+        builder = builder.user_agent(self._user_agent).http1_lower_case_headers()
+        builder = builder.connect_timeout(timedelta(seconds=connect_timeout))
+        builder = builder.pool_idle_timeout(timedelta(seconds=30))
+        if endpoint.literal is None:
+            builder = builder.resolve(endpoint.host, address, endpoint.port)
+        return builder.build()
+
+
+async def _look_up(host: str, port: int) -> Sequence[Address]:
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [ip_address(entry[4][0]) for entry in found]
+
+
+def _kind_of_lookup(error: socket.gaierror) -> UnreachableKind:
+    unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+    return UnreachableKind.DNS if error.errno in unknown else UnreachableKind.RESOLVER
+
+
+async def _body(response: Response) -> bytes:
+    """Reads at most 64 KB, so that a short answer leaves the connection usable, keeps 16."""
+    kept, read = bytearray(), 0
+    while read < BODY_READ:
+        chunk = await response.body_reader.read_chunk()
+        if chunk is None:
+            break
+        read += len(chunk)
+        if len(kept) < BODY_KEPT:
+            kept += bytes(chunk)[: BODY_KEPT - len(kept)]
+    return bytes(kept)
+
+
+def _failure(error: TimeoutError | errors.PyreqwestError, sent: Sent) -> Outcome:
+    causes = error.details.get("causes") if isinstance(error, errors.RequestError) else None
+    detail = "; ".join(cause["message"] for cause in causes or ()) or str(error)
+    match error:
+        case errors.ConnectTimeoutError() if not _spoke(detail):
+            return TimedOut(TimeoutPhase.CONNECT, "")
+        case TimeoutError():
+            phase = TimeoutPhase.TOTAL if sent.first_byte_ms is not None else TimeoutPhase.RESPONSE
+            return TimedOut(phase, "")
+        case _:
+            return Unreachable(_kind(detail.lower()), detail)
+
+
+def _spoke(detail: str) -> bool:
+    """Whether the peer did answer: a flood of 1xx is reported as a time-out of the connect."""
+    return "header" in detail
+
+
+_WORDS = (
+    (UnreachableKind.TLS, ("certificate", "tls", "handshake", "unknownissuer")),
+    (UnreachableKind.REFUSED, ("connection refused",)),
+    (UnreachableKind.RESET, ("reset", "broken pipe", "closed before", "unexpected eof", "aborted")),
+    (UnreachableKind.PROTOCOL, ("invalid http", "invalid header", "too large", "parse", "body")),
+)
+
+
+def _kind(detail: str) -> UnreachableKind:
+    for kind, words in _WORDS:
+        if any(word in detail for word in words):
+            return kind
+    return UnreachableKind.NETWORK
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)

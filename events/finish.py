@@ -1,0 +1,73 @@
+"""Ending deliveries without an attempt: cancelled by a person, or dead without a send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+
+from events import hooks, statements
+from events.hooks import Death
+from events.rules.states import DeliveryState
+
+# The ORM cannot move rows between tables; one statement cannot leave a row in both or neither.
+FINISH = """
+WITH ended AS (
+    DELETE FROM events_owed WHERE id = ANY(%(ids)s) RETURNING *
+), finished AS (
+    INSERT INTO events_finished (
+        id, event_id, subscription_id, tenant, owner, event_type, state, priority, attempts,
+        ordering_key, webhook_id, replay_id, replay_source, last_status, last_error, created_at,
+        finished_at)
+    SELECT id, event_id, subscription_id, tenant, owner, event_type, %(state)s::text, priority,
+        attempts, ordering_key, webhook_id, replay_id, replay_source, last_status, %(reason)s::text,
+        created_at, now()
+    FROM ended
+), counted AS (
+    INSERT INTO events_ledgerentry
+        (subscription_id, tenant, created, delivered, dead, cancelled, rolled)
+    SELECT subscription_id, owner, 0, 0, CASE %(state)s::text WHEN 'dead' THEN count(*) ELSE 0 END,
+        CASE %(state)s::text WHEN 'cancelled' THEN count(*) ELSE 0 END, false
+    FROM ended GROUP BY 1, 2
+)
+SELECT *, now() AS at FROM ended
+"""
+
+
+@transaction.atomic
+def finish(
+    deliveries: Sequence[UUID],
+    state: Literal[DeliveryState.CANCELLED, DeliveryState.DEAD],
+    *,
+    reason: str,
+) -> list[UUID]:
+    """Ends those of the deliveries that are still owed, in flight or not; gives which.
+
+    A send under way is not stopped: its attempt is kept as late, its verdict is not.
+    """
+    ended = statements.rows(
+        FINISH, {"ids": list(deliveries), "state": str(state), "reason": reason}
+    )
+    if state == DeliveryState.DEAD:
+        hooks.dead([_death(row, reason) for row in ended])
+    return [row.id for row in ended]
+
+
+def _death(row: Any, reason: str) -> Death:
+    return Death(
+        delivery=row.id,
+        event=row.event_id,
+        subscription=row.subscription_id,
+        tenant=row.tenant,
+        owner=row.owner,
+        event_type=row.event_type,
+        attempts=row.attempts,
+        outcome="internal",
+        status=row.last_status,
+        error=row.last_error,
+        reason=reason,
+        body=b"",
+        died_at=row.at,
+    )

@@ -1,0 +1,146 @@
+"""The dispatcher: finds what is due, wakes workers, and starts the periodic jobs.
+
+Run one or five. It holds no state: a poke is a hint, and each job is started by whichever
+dispatcher moves its row first. While the broker is away it delivers in its own process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from celery import current_app
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connection
+
+from events import statements, tasks
+from events.engine import pump
+from events.engine.due import due_lanes
+from events.engine.stop import stop
+from events.heartbeat import BEAT, beat
+from events.models import Heartbeat
+from events.models.process import Role
+
+log = logging.getLogger(__name__)
+
+ASK = 0.25
+"""Seconds between two rounds of pumps that are asked for while work is due."""
+
+FAILURES = 3
+"""Refused pumps in a row after which the dispatcher delivers by itself."""
+
+TRIAL = 5.0
+"""Seconds between two tries to reach a broker that was away."""
+
+# Whoever moves the row starts the job: Postgres's clock and row lock elect, for each period.
+START = """
+INSERT INTO events_job AS job (name, started_at)
+SELECT j.name, now() FROM unnest(%(names)s::text[], %(every)s::float8[]) AS j(name, every)
+WHERE NOT EXISTS (
+    SELECT FROM events_job AS known WHERE known.name = j.name
+      AND known.started_at + make_interval(secs => j.every) > now())
+ON CONFLICT (name) DO UPDATE SET started_at = now()
+WHERE job.started_at < now() - interval '10 milliseconds'
+RETURNING name
+"""
+
+
+class Dispatcher:
+    """One dispatcher's loop; `tick` is one turn of it."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._jobs = ThreadPoolExecutor(4, "job")
+        self._running: set[str] = set()
+        self._asked = self._beaten = self._failed = 0.0
+        self._failures = 0
+        self._own: threading.Thread | None = None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it delivers by itself, because the broker takes nothing."""
+        return self._failures >= FAILURES
+
+    def tick(self) -> None:
+        """Wakes workers for what is due and starts the jobs whose time has come."""
+        now = time.monotonic()
+        if now - self._beaten >= BEAT:
+            self._beaten = now
+            load = {"alone": self.alone}
+            beat(self.name, Role.DISPATCHER, doing="dispatching", load=load)
+        slots = max(1, Heartbeat.objects.alive().filter(role=Role.WORKER).count())
+        due = due_lanes(most=slots)
+        if due and now - self._asked >= ASK:
+            self._asked = now
+            self._ask(due)
+        for name in self._started():
+            self._start(name)
+
+    def _ask(self, pumps: int) -> None:
+        if self.alone and time.monotonic() - self._failed < TRIAL:
+            self._pump_here()
+            return
+        try:
+            for _ in range(pumps):
+                tasks.ask_for_a_pump()
+        except ConnectionError as error:
+            self._failures += 1
+            self._failed = time.monotonic()
+            if self._failures == FAILURES:
+                log.error("the broker is away, delivering in this process: %s", error)
+        else:
+            if self.alone:
+                log.warning("the broker is back, workers deliver again")
+            self._failures = 0
+
+    def _pump_here(self) -> None:
+        if self._own is None or not self._own.is_alive():
+            kind = {"role": Role.DISPATCHER}
+            self._own = threading.Thread(target=pump.pump, kwargs=kind, name="pump", daemon=True)
+            self._own.start()
+
+    def _started(self) -> list[str]:
+        jobs = settings.REDRIVE_JOBS
+        values = {"names": list(jobs), "every": list(jobs.values())}
+        return [row.name for row in statements.rows(START, values)]
+
+    def _start(self, name: str) -> None:
+        if name not in self._running:
+            self._running.add(name)
+            self._jobs.submit(self._run, name)
+
+    def _run(self, name: str) -> None:
+        try:
+            current_app.tasks[name]()
+        except DatabaseError as error:
+            log.warning("the job %s failed: %s", name, error)
+            connection.close()
+        except Exception:
+            log.exception("the job %s failed", name)
+        finally:
+            self._running.discard(name)
+
+
+class Command(BaseCommand):
+    help = "Finds due deliveries, wakes workers and starts the periodic jobs, until stopped."
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        ending = threading.Event()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: ending.set())
+        dispatcher = Dispatcher()
+        while not ending.wait(settings.REDRIVE_POLL):
+            try:
+                dispatcher.tick()
+            except DatabaseError as error:
+                log.warning("Postgres cannot be reached: %s", error)
+                connection.close()
+                ending.wait(1.0)
+        stop()

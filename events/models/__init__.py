@@ -1,0 +1,30 @@
+"""The tables of the engine, in the order in which an event meets them."""
+
+from __future__ import annotations
+
+from events.models.access import ApiKey, AuditEntry
+from events.models.delivery import Attempt, Delivery, FinishedDelivery, OwedDelivery
+from events.models.event import Event, EventIdentity, FanOut
+from events.models.job import Job
+from events.models.ledger import LedgerEntry
+from events.models.process import Heartbeat
+from events.models.subscription import Epoch, Lane, Secret, Subscription
+
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "AuditEntry",
+    "Delivery",
+    "Epoch",
+    "Event",
+    "EventIdentity",
+    "FanOut",
+    "FinishedDelivery",
+    "Heartbeat",
+    "Job",
+    "Lane",
+    "LedgerEntry",
+    "OwedDelivery",
+    "Secret",
+    "Subscription",
+]

@@ -1,0 +1,15 @@
+"""Periodic jobs, so that of many dispatchers exactly one starts each."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Job(models.Model):
+    """When a periodic job was last started, by Postgres's clock."""
+
+    name = models.TextField(primary_key=True)
+    started_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,50 @@
+"""The processes that make up a running Redrive, each known by its heartbeat."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models.functions import Now
+
+SUSPECT_AFTER = timedelta(seconds=10)
+GONE_AFTER = timedelta(seconds=15)
+
+
+class Role(models.TextChoices):
+    WEB = "web"
+    WORKER = "worker"
+    DISPATCHER = "dispatcher"
+
+
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def alive(self) -> Self:
+        """Seen lately, by Postgres's clock."""
+        return self.filter(beat_at__gt=Now() - GONE_AFTER)
+
+    def gone(self) -> Self:
+        return self.filter(beat_at__lte=Now() - GONE_AFTER)
+
+
+class Heartbeat(models.Model):
+    """One row a process, beaten every few seconds by the loop that does the work."""
+
+    name = models.TextField(primary_key=True)
+    role = models.TextField(choices=Role)
+    host = models.TextField()
+    pid = models.IntegerField()
+    version = models.TextField()
+    started_at = models.DateTimeField(db_default=Now())
+    beat_at = models.DateTimeField(db_default=Now())
+    progress_at = models.DateTimeField(null=True)
+    doing = models.TextField(default="")
+    load = models.JSONField(default=dict)
+
+    objects = HeartbeatQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index("role", "beat_at", name="heartbeat_role")]
+
+    def __str__(self) -> str:
+        return self.name

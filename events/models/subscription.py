@@ -1,0 +1,204 @@
+"""Subscriptions, their secrets, and the gate in front of each one's lane."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from events.rules import ids, retry
+from events.rules.breaker import Breaker
+from events.rules.ids import Prefix
+from events.rules.states import BreakerState, SubscriptionState
+
+BREAKER_COLUMNS = [field.name for field in fields(Breaker)]
+
+
+def _default_schedule() -> list[float]:
+    return list(retry.DEFAULT_SCHEDULE)
+
+
+class Authentication(models.TextChoices):
+    NONE = "none"
+    BASIC = "basic"
+    BEARER = "bearer"
+
+
+class Format(models.TextChoices):
+    BINARY = "binary"
+    STRUCTURED = "structured"
+
+
+class SubscriptionQuerySet(models.QuerySet["Subscription"]):
+    """A deleted subscription keeps its row, because its deliveries and attempts name it."""
+
+    def existing(self) -> Self:
+        return self.filter(deleted_at__isnull=True)
+
+    def seen_by(self, tenant: str | None) -> Self:
+        """A key of one tenant sees that tenant's subscriptions only."""
+        return self.existing() if tenant is None else self.existing().filter(tenant=tenant)
+
+    def due_to_resume(self, now: datetime) -> Self:
+        return self.existing().filter(state=SubscriptionState.PAUSED, resume_at__lte=now)
+
+
+class Subscription(models.Model):
+    """Where events go, and how.
+
+    Times are in seconds. `types` are patterns (rules/patterns), `filter` is CEL (rules/filters),
+    `credentials` is encrypted: `user:password` for basic, the token for bearer.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    name = models.TextField(default="", blank=True)
+    url = models.TextField()
+    types = ArrayField(models.TextField())
+    filter = models.TextField(default="", blank=True)
+    tenant = models.TextField(null=True, blank=True)  # noqa: DJ001 - null is an operator's tap
+    state = models.TextField(
+        choices=[(s, s) for s in SubscriptionState], default=SubscriptionState.ACTIVE
+    )
+    state_reason = models.TextField(default="", blank=True)
+    state_by = models.TextField(default="", blank=True)
+    state_since = models.DateTimeField(db_default=Now())
+    resume_at = models.DateTimeField(null=True, blank=True)
+    schedule = ArrayField(models.FloatField(), default=_default_schedule)
+    timeout = models.FloatField(default=15.0)
+    max_concurrency = models.PositiveIntegerField(default=10)
+    rate_limit = models.FloatField(null=True, blank=True)
+    adaptive = models.BooleanField(default=False)
+    ordered = models.BooleanField(default=False)
+    headers = models.JSONField(default=dict)
+    authentication = models.TextField(choices=Authentication, default=Authentication.NONE)
+    credentials = models.TextField(default="", blank=True)
+    format = models.TextField(choices=Format, default=Format.BINARY)
+    version = models.BigIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = SubscriptionQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index("tenant", "id", condition=Q(deleted_at=None), name="subscription_tenant"),
+            models.Index("resume_at", condition=Q(state="paused"), name="subscription_resume"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=list(SubscriptionState)), name="subscription_state"
+            ),
+            models.CheckConstraint(
+                condition=Q(timeout__gt=0, timeout__lte=120), name="subscription_timeout"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_concurrency__gte=1, max_concurrency__lte=10_000),
+                name="subscription_concurrency",
+            ),
+            models.CheckConstraint(
+                condition=Q(rate_limit=None) | Q(rate_limit__gt=0), name="subscription_rate"
+            ),
+            models.CheckConstraint(
+                condition=Q(resume_at=None) | Q(state=SubscriptionState.PAUSED),
+                name="subscription_resumes_only_from_pause",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.url
+
+    @property
+    def public_id(self) -> str:
+        return ids.encode(Prefix.SUBSCRIPTION, self.id)
+
+
+class Secret(models.Model):
+    """One signing key of a subscription; during a rotation two of them sign."""
+
+    id = models.UUIDField(primary_key=True)
+    subscription = models.ForeignKey(Subscription, models.CASCADE, related_name="secrets")
+    encrypted = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index("subscription", "created_at", name="secret_subscription")]
+
+    def __str__(self) -> str:
+        return f"secret of {self.subscription_id}"
+
+
+class Lane(models.Model):
+    """The gate of one subscription's lane: breaker, ramp and token bucket.
+
+    Apart from the subscription, because it moves while that rests. Whoever claims from the lane
+    holds this row, so the concurrency cap, the tokens and the probe are exact with any number of
+    workers. `probe_until` and the window are those of rules/breaker.
+    """
+
+    subscription = models.OneToOneField(Subscription, models.CASCADE, primary_key=True)
+    state = models.TextField(choices=[(s, s) for s in BreakerState], default=BreakerState.CLOSED)
+    failures = models.IntegerField(default=0)
+    window_started = models.DateTimeField(null=True)
+    window_total = models.IntegerField(default=0)
+    window_failures = models.IntegerField(default=0)
+    opened_at = models.DateTimeField(null=True)
+    opened_times = models.IntegerField(default=0)
+    retry_at = models.DateTimeField(null=True)
+    probe_until = models.DateTimeField(null=True)
+    ramp = models.IntegerField(null=True)
+    limit = models.IntegerField(null=True)
+    tokens = models.FloatField(default=0)
+    tokens_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index("state", condition=~Q(state=BreakerState.CLOSED), name="lane_not_closed"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(state__in=list(BreakerState)), name="lane_state"),
+            models.CheckConstraint(
+                condition=~Q(state=BreakerState.OPEN) | Q(retry_at__isnull=False),
+                name="lane_open_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=BreakerState.HALF_OPEN) | Q(probe_until__isnull=False),
+                name="lane_half_open_has_a_deadline",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} {self.state}"
+
+    @property
+    def breaker(self) -> Breaker:
+        """The breaker as the rules know it."""
+        return Breaker(**{name: getattr(self, name) for name in BREAKER_COLUMNS})
+
+    @staticmethod
+    def columns_of(breaker: Breaker) -> dict[str, Any]:
+        """What to update this row with, so that it holds `breaker`."""
+        return {name: getattr(breaker, name) for name in BREAKER_COLUMNS}
+
+
+class Epoch(models.Model):
+    """One row, moved by a trigger on every change of a subscription.
+
+    A publish that matched against an older epoch matches again, so a subscription whose creation
+    was answered before a publish began always gets the event.
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="epoch_is_one_row")]
+
+    def __str__(self) -> str:
+        return str(self.value)

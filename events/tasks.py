@@ -1,0 +1,68 @@
+"""The messages that Celery carries: there is work. What the work is, Postgres knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_shutting_down
+from kombu.exceptions import OperationalError
+
+from events import ledger, operate
+from events.engine import fanout, pump, rescue, retention, stop
+
+HINT_LIVES = 5
+"""Seconds after which a hint that nobody took is void: the dispatcher asks again."""
+
+
+@shared_task(name="events.pump")
+def pump_due() -> None:
+    """Delivers what is due."""
+    pump.pump()
+
+
+@shared_task(name="events.rescue")
+def rescue_leases() -> None:
+    """Makes deliveries due again that a dead worker held."""
+    rescue.rescue_all()
+
+
+@shared_task(name="events.expand")
+def expand_fan_outs() -> None:
+    """Makes the deliveries that a publish with very many matches left over."""
+    fanout.expand_all()
+
+
+@shared_task(name="events.resume")
+def resume_paused() -> None:
+    """Ends the pauses whose time is over."""
+    operate.resume_what_is_due()
+
+
+@shared_task(name="events.roll")
+def roll_ledger() -> None:
+    """Keeps the ledger short."""
+    ledger.roll()
+
+
+@shared_task(name="events.retain")
+def retain_days() -> None:
+    """Makes the partitions of the days ahead and drops those that are over."""
+    retention.retain()
+
+
+def ask(name: str) -> None:
+    """Sends the message to start a task. Raises ConnectionError if the broker does not take it."""
+    try:
+        current_app.send_task(name, expires=HINT_LIVES, retry=False)
+    except OperationalError as error:
+        raise ConnectionError(str(error)) from error
+
+
+def ask_for_a_pump() -> None:
+    ask("events.pump")
+
+
+@worker_shutting_down.connect
+def _stop_claiming(**_: Any) -> None:
+    stop.stop()

@@ -1,0 +1,9 @@
+"""Monitoring: health, depth, ledger, samples and alerts; it reads the other apps."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class MonitoringConfig(AppConfig):
+    name = "monitoring"
