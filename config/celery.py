@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
 
@@ -14,23 +15,31 @@ from django.conf import settings
 # the broker longer than a second, and nothing is stored about results.
 _SOCKET = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
 
-app = Celery("redrive", broker=settings.REDRIVE_BROKER_URL)
-app.conf.update(
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    task_ignore_result=True,
-    task_default_queue="control",
-    task_routes={"events.pump": {"queue": "deliveries"}},
-    task_publish_retry=False,
-    worker_prefetch_multiplier=1,
-    worker_hijack_root_logger=False,
-    worker_soft_shutdown_timeout=25.0,
-    # A pump under way does not need the broker: it goes on while the connection is away.
-    worker_cancel_long_running_tasks_on_connection_loss=False,
-    broker_connection_retry_on_startup=True,
-    broker_connection_max_retries=None,
-    broker_transport_options={**_SOCKET, "visibility_timeout": 120},
-    redis_socket_timeout=1.0,
-    redis_socket_connect_timeout=1.0,
-)
+
+def _options() -> dict[str, Any]:
+    return {
+        "broker_url": settings.REDRIVE_BROKER_URL,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_default_queue": "control",
+        "task_routes": {"events.pump": {"queue": "deliveries"}},
+        "task_publish_retry": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_hijack_root_logger": False,
+        "worker_soft_shutdown_timeout": 25.0,
+        # A pump under way does not need the broker: it goes on while the connection is away.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_transport_options": {**_SOCKET, "visibility_timeout": 120},
+        "redis_socket_timeout": 1.0,
+        "redis_socket_connect_timeout": 1.0,
+    }
+
+
+app = Celery("redrive")
+# Read at first use: whatever imports this package does not need a configured environment, such
+# as the supervisor, which makes that environment.
+app.add_defaults(_options)
 app.autodiscover_tasks(["events", "dlq", "monitoring"])

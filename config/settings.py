@@ -72,6 +72,8 @@ REDRIVE_JOBS = {
     "events.rescue": 1.0,
     "events.expand": 0.5,
     "events.resume": 1.0,
+    "events.test": 0.5,
+    "events.probe": 300.0,
     "events.roll": 5.0,
     "events.retain": 600.0,
     "dlq.replay": 0.5,

@@ -47,14 +47,14 @@ def plan(source: ReplaySource, criteria: Criteria, *, target: UUID | None) -> Pl
     if source is ReplaySource.EVENTS:
         events = select.events(criteria)
         total = events.count()
-        return Plan(total, {target: total} if target else {}, events.order_by("-id")[:SAMPLE])
+        return Plan(total, {target: total} if target else {}, list(events.order_by("-id")[:SAMPLE]))
     letters = select.dead_letters(criteria)
     counted = letters.values_list("subscription").annotate(n=Count("id")).order_by()
     counts = {target or subscription: n for subscription, n in counted}
     total = sum(n for _, n in counted)
     if target is not None:
         counts = {target: total}
-    return Plan(total, counts, letters.order_by("-id")[:SAMPLE])
+    return Plan(total, counts, list(letters.order_by("-id")[:SAMPLE]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
@@ -85,7 +85,10 @@ def events(wanted: Criteria) -> EventQuerySet:
     return _typed(found, wanted.type, "type")
 
 
-def _typed(found: Any, pattern: str | None, column: str) -> Any:
+Rows = TypeVar("Rows", DeadLetterQuerySet, EventQuerySet)
+
+
+def _typed(found: Rows, pattern: str | None, column: str) -> Rows:
     """The literal start of a pattern bounds the index, the expression says the rest."""
     if pattern is None:
         return found

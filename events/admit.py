@@ -74,7 +74,7 @@ def admit(draft: Draft, caller: Caller) -> NewEvent | Problem:
         type=draft.type,
         source=source,
         data=draft.data,
-        identity=draft.id and producer_identity(draft, tenant, source),
+        identity=producer_identity(draft, tenant, source) if draft.id else None,
         subject=draft.subject,
         time=draft.time,
         tenant=tenant,

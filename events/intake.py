@@ -67,9 +67,9 @@ class Intake:
         self, headers: Mapping[str, str], receive: Receive
     ) -> tuple[int, dict[str, Any] | Problem]:
         caller = await self._caller(headers.get("authorization"))
+        body = await self._body(headers, receive) if isinstance(caller, Caller) else b""
         if isinstance(caller, Problem):
             return 0, caller
-        body = await self._body(headers, receive)
         if isinstance(body, Problem):
             return 0, body
         found = read(headers, body, caller=caller, limits=self._limits)
@@ -79,10 +79,11 @@ class Intake:
             case Batch():
                 return await self._batch(found)
             case event:
-                refused = self._refused([event])
-                if refused is not None:
-                    return 0, refused
-                return _single((await self._commits.add([event]))[0])
+                return await self._one(event)
+
+    async def _one(self, event: NewEvent) -> tuple[int, dict[str, Any] | Problem]:
+        refused = self._refused([event])
+        return (0, refused) if refused else _single((await self._commits.add([event]))[0])
 
     async def _caller(self, header: str | None) -> Caller | Problem:
         caller = keyring.remembered(header)

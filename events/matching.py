@@ -12,7 +12,7 @@ import msgspec
 
 from events.models import Epoch, Subscription
 from events.rules import filters
-from events.rules.cloudevents import is_json_type
+from events.rules.cloudevents import is_json_type, parse_time
 from events.rules.filters import Facts, Filter, NoMatch
 from events.rules.patterns import PatternIndex
 
@@ -79,7 +79,8 @@ class Matcher:
 
 
 def _filtered(targets: Sequence[Target], facts: Facts) -> Hits:
-    hits, misses = [], {}
+    hits: list[Target] = []
+    misses: dict[str, str] = {}
     for target in targets:
         result = filters.evaluate(target.filter, facts) if target.filter else None
         if not isinstance(result, NoMatch):
@@ -101,7 +102,7 @@ def facts_of(event: Filterable) -> Facts:
         type=event.type,
         source=event.source,
         subject=event.subject,
-        time=event.time,
+        time=None if event.time is None else parse_time(event.time),
         tenant=event.tenant,
         extensions=event.extensions,
         data=data,
@@ -122,10 +123,10 @@ def current_matcher(*, moved_to: int | None = None) -> Matcher:
 
 
 def read_matcher() -> Matcher:
-    """Reads the epoch first: if subscriptions move meanwhile, the publish sees it and asks again."""
+    """Reads the epoch first: if subscriptions move meanwhile, the publish finds out."""
     epoch = Epoch.objects.get(id=1).value
     rows = Subscription.objects.existing().only("id", "tenant", "ordered", "types", "filter")
-    pairs = []
+    pairs: list[tuple[str, Target]] = []
     for row in rows.iterator(chunk_size=2_000):
         compiled = filters.compile_filter(row.filter) if row.filter else None
         target = Target(row.id, row.tenant, row.ordered, compiled)

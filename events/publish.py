@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -181,7 +182,7 @@ def publish(
     epoch: int | None = None
     while True:
         matcher = current_matcher(moved_to=epoch)
-        hits = [matcher.match(e.tenant, e.type, lambda e=e: facts_of(e)) for e in events]
+        hits = [matcher.match(e.tenant, e.type, partial(facts_of, e)) for e in events]
         values: dict[str, Any] = {"epoch": matcher.epoch}
         values |= _event_columns(events, hits) | _identity_columns(events, identity_ttl)
         values |= _delivery_columns(events, hits)

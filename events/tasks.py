@@ -9,7 +9,7 @@ from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from events import ledger, operate
-from events.engine import fanout, pump, rescue, retention, stop
+from events.engine import fanout, pump, rescue, retention, stop, trial
 
 HINT_LIVES = 5
 """Seconds after which a hint that nobody took is void: the dispatcher asks again."""
@@ -37,6 +37,18 @@ def expand_fan_outs() -> None:
 def resume_paused() -> None:
     """Ends the pauses whose time is over."""
     operate.resume_what_is_due()
+
+
+@shared_task(name="events.test")
+def send_tests() -> None:
+    """Sends the tests that people asked for."""
+    trial.send_tests()
+
+
+@shared_task(name="events.probe")
+def probe_disabled() -> None:
+    """Sees once a day whether a disabled endpoint is back."""
+    trial.probe_disabled()
 
 
 @shared_task(name="events.roll")

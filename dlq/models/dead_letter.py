@@ -31,8 +31,11 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
 
 
 class Signature(models.Model):
-    """Dead letters that failed alike. `total` and `open` are kept in the transactions that
-    bury, replay and discard, so a group of any size is counted by reading one row."""
+    """Dead letters that failed alike.
+
+    `total` and `open` are kept in the transactions that bury, replay and discard, so a group of
+    any size is counted by reading one row.
+    """
 
     id = models.UUIDField(primary_key=True)
     subscription = models.UUIDField(db_column="subscription_id")
@@ -60,7 +63,7 @@ class Signature(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.open} × {self.error}"
+        return f"{self.open} of {self.error}"
 
 
 class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):

@@ -65,7 +65,7 @@ class Claimed:
 
 
 # Why not the ORM: a recursive loose index scan, laterals with a limit a lane, and SKIP LOCKED on
-# the gate, in one round trip. Walks owed_lane, counts owed_in_flight (tests/integration/test_plans).
+# the gate, in one round trip. Walks owed_lane, counts owed_in_flight; test_plans holds it to that.
 # An open breaker that is due lets one delivery through, as does a half-open one whose probe died;
 # the lease of a dead probe does not count, or the next probe would have to wait for it.
 CLAIM = """
@@ -89,8 +89,9 @@ WITH RECURSIVE walk(subscription_id, n) AS (
                         coalesce(lane."limit", s.max_concurrency))
              END AS cap,
         CASE WHEN s.rate_limit IS NULL THEN 1000000
-             ELSE least(greatest(s.rate_limit, 1), lane.tokens + s.rate_limit
-                 * extract(epoch FROM now() - coalesce(lane.tokens_at, now() - interval '1 hour'))) END AS tokens_now
+             ELSE least(greatest(s.rate_limit, 1), lane.tokens + s.rate_limit * extract(
+                 epoch FROM now() - coalesce(lane.tokens_at, now() - interval '1 hour'))) END
+        AS tokens_now
     FROM walk
     JOIN events_lane AS lane USING (subscription_id)
     JOIN events_subscription AS s ON s.id = walk.subscription_id
@@ -158,6 +159,32 @@ FROM (SELECT (SELECT subscription_id FROM walk ORDER BY n DESC LIMIT 1) AS last_
 LEFT JOIN claimed AS c ON true
 LEFT JOIN events_event AS e ON e.id = c.event_id
 """
+
+
+# One delivery by its id, past every gate: for tests.
+CLAIM_ONE = """
+WITH claimed AS (
+    UPDATE events_owed AS o
+    SET state = 'in_flight', lease = %(lease)s, worker = %(worker)s,
+        lease_until = now() + make_interval(secs => s.timeout + %(grace)s)
+    FROM events_subscription AS s
+    WHERE o.id = %(delivery)s AND o.state = 'pending' AND s.id = o.subscription_id
+    RETURNING o.*, s.version
+)
+SELECT c.id AS delivery, c.event_id, c.subscription_id AS subscription, c.version, c.attempts,
+    c.webhook_id, c.tenant, c.owner, c.event_type, false AS probe, e.id AS stored, e.source, e.type,
+    e.subject, e.time, e.datacontenttype, e.dataschema, e.data, e.extensions, e.traceparent,
+    e.producer_event_id
+FROM claimed AS c LEFT JOIN events_event AS e ON e.id = c.event_id
+"""
+
+
+def claim_one(delivery: UUID, *, worker: str, lease: UUID) -> Claim | None:
+    """Takes one pending delivery, whatever the state of its lane; None if it is taken or gone."""
+    values = {"delivery": delivery, "worker": worker, "lease": lease, "grace": CLAIM_GRACE}
+    with transaction.atomic():
+        rows = statements.rows(CLAIM_ONE, values)
+    return _claim(rows[0], lease) if rows else None
 
 
 def claim(*, want: int, cursor: UUID, worker: str, lease: UUID) -> Claimed:

@@ -39,11 +39,13 @@ class Destinations:
 
     def learn(self, wanted: Iterable[tuple[UUID, int]]) -> None:
         """Reads those (subscription, version) that are not known yet, in two queries."""
-        missing = {subscription for subscription, version in wanted} and {
-            key for key in wanted if key not in self._known
+        missing = {
+            subscription
+            for subscription, version in wanted
+            if (subscription, version) not in self._known
         }
         if missing:
-            for row in _rows({subscription for subscription, _ in missing}):
+            for row in _rows(missing):
                 self._known[row.id, row.version] = destination_of(row)
         while len(self._known) > KEPT:
             self._known.popitem(last=False)

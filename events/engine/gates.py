@@ -36,8 +36,8 @@ def advance_lanes(
     if not wanted:
         return
     held = Lane.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=wanted)
-    clock = {"at": Now(), "cap": F("subscription__max_concurrency")}
-    for lane in held.annotate(**clock).order_by("pk"):
+    at, cap = Now(), F("subscription__max_concurrency")
+    for lane in held.annotate(at=at, cap=cap).order_by("pk"):
         before = lane.breaker
         tally = rule.tally(faults[lane.pk])
         after = rule.advance(before, tally, now=lane.at, policy=POLICY, cap=lane.cap)

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
+import msgspec
 from django.db import transaction
-from psycopg.types.json import Jsonb
 
 from events import hooks, statements
 from events.engine.claim import Claim
@@ -23,13 +23,17 @@ from events.hooks import Death
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.rules.outcome import Responded, error_of, label
-from events.rules.verdict import Dead, Delivered, Gone, RetryAt, Verdict
+from events.rules.verdict import Dead, Delivered, Dropped, Gone, RetryAt, Verdict
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One finished send: what was claimed, what happened, what we decided. `judged_at` is the
-    worker's clock at the verdict, so that a retry's delay can be laid on Postgres's clock."""
+    """One finished send: what was claimed, what happened, what we decided.
+
+    `judged_at` is the worker's clock at the verdict: a retry's delay is laid on Postgres's clock.
+    """
 
     attempt: UUID
     claim: Claim
@@ -39,22 +43,19 @@ class Result:
 
 
 # Why not the ORM: delete, insert and update of one batch, told apart by a fence, in one round
-# trip. Finds its rows by primary key only (tests/integration/test_plans).
+# trip. Finds its rows by primary key only. The batch is one JSON text: that costs the worker a
+# third of what eighteen arrays do.
 RECORD = """
 WITH result AS MATERIALIZED (
-    SELECT * FROM unnest(
-        %(attempt)s::uuid[], %(delivery)s::uuid[], %(subscription)s::uuid[], %(lease)s::uuid[],
-        %(number)s::int4[], %(verdict)s::text[], %(delay)s::float8[], %(status)s::int4[],
-        %(error)s::text[], %(outcome)s::text[], %(started_at)s::timestamptz[],
-        %(dns_ms)s::float8[], %(first_byte_ms)s::float8[], %(total_ms)s::float8[],
-        %(request_headers)s::jsonb[], %(response_headers)s::jsonb[], %(response_body)s::bytea[],
-        %(address)s::text[]
-    ) AS r(attempt, delivery, subscription, lease, number, verdict, delay, status, error, outcome,
-           started_at, dns_ms, first_byte_ms, total_ms, request_headers, response_headers,
-           response_body, address)
+    SELECT * FROM json_to_recordset(%(results)s::json) AS r(
+        attempt uuid, delivery uuid, subscription uuid, lease uuid, number int, verdict text,
+        delay float8, status int, error text, outcome text, started_at timestamptz, dns_ms float8,
+        first_byte_ms float8, total_ms float8, request_headers jsonb, response_headers jsonb,
+        response_body text, address text)
 ), ended AS (
     DELETE FROM events_owed AS o USING result AS r
-    WHERE o.id = r.delivery AND o.lease = r.lease AND r.verdict IN ('delivered', 'dead')
+    WHERE o.id = r.delivery AND o.lease = r.lease
+      AND r.verdict IN ('delivered', 'dead', 'cancelled')
     RETURNING o.*, r.verdict, r.number, r.status, r.error
 ), finished AS (
     INSERT INTO events_finished (
@@ -76,7 +77,8 @@ WITH result AS MATERIALIZED (
     INSERT INTO events_ledgerentry
         (subscription_id, tenant, created, delivered, dead, cancelled, rolled)
     SELECT subscription_id, owner, 0, count(*) FILTER (WHERE verdict = 'delivered'),
-        count(*) FILTER (WHERE verdict = 'dead'), 0, false
+        count(*) FILTER (WHERE verdict = 'dead'),
+        count(*) FILTER (WHERE verdict = 'cancelled'), false
     FROM ended GROUP BY 1, 2
 ), tried AS (
     INSERT INTO events_attempt (
@@ -85,9 +87,11 @@ WITH result AS MATERIALIZED (
         response_body, address, worker)
     SELECT r.attempt, r.delivery, r.subscription, r.number, kept.id IS NULL, r.started_at,
         r.dns_ms, r.first_byte_ms, r.total_ms, r.outcome, r.verdict, r.status, r.error,
-        r.request_headers, r.response_headers, r.response_body, r.address, %(worker)s
+        r.request_headers, r.response_headers, decode(r.response_body, 'base64'), r.address,
+        %(worker)s
     FROM result AS r
-    LEFT JOIN (SELECT id FROM ended UNION ALL SELECT id FROM retried) AS kept ON kept.id = r.delivery
+    LEFT JOIN (SELECT id FROM ended UNION ALL SELECT id FROM retried) AS kept
+        ON kept.id = r.delivery
 )
 SELECT kept.id, now() AS at,
     (lane.state <> 'closed' OR lane.failures > 0 OR lane.window_failures > 0
@@ -102,7 +106,8 @@ LEFT JOIN events_lane AS lane ON lane.subscription_id = kept.subscription_id
 def record(results: Sequence[Result], *, worker: str) -> None:
     """Writes a batch of finished sends; a delivery whose lease passed on keeps its new owner."""
     with transaction.atomic():
-        rows = statements.rows(RECORD, _columns(results) | {"worker": worker})
+        batch = _encode([_row(result) for result in results]).decode()
+        rows = statements.rows(RECORD, {"results": batch, "worker": worker})
         kept = {row.id for row in rows}
         held = [result for result in results if result.claim.delivery in kept]
         hooks.dead([_death(result, rows[0].at) for result in held if _is_dead(result)])
@@ -139,7 +144,7 @@ def _death(result: Result, at: datetime) -> Death:
 
 def _reason(verdict: Verdict) -> str:
     match verdict:
-        case Dead(reason) | Gone(reason):
+        case Dead(reason) | Gone(reason) | Dropped(reason):
             return reason
         case Delivered() | RetryAt():
             return ""
@@ -160,6 +165,8 @@ def _verb(verdict: Verdict) -> str:
             return "retry"
         case Dead() | Gone():
             return "dead"
+        case Dropped():
+            return "cancelled"
         case _:
             assert_never(verdict)
 
@@ -172,27 +179,25 @@ def _delay(result: Result) -> float | None:
             return None
 
 
-def _columns(results: Sequence[Result]) -> dict[str, Any]:
-    sent = [result.sent for result in results]
+def _row(result: Result) -> dict[str, Any]:
+    claim, sent = result.claim, result.sent
     return {
-        "attempt": [r.attempt for r in results],
-        "delivery": [r.claim.delivery for r in results],
-        "subscription": [r.claim.subscription for r in results],
-        "lease": [r.claim.lease for r in results],
-        "number": [r.claim.attempts + 1 for r in results],
-        "verdict": [_verb(r.verdict) for r in results],
-        "delay": [_delay(r) for r in results],
-        "status": [_status(r) for r in results],
-        "error": [error_of(s.outcome) for s in sent],
-        "outcome": [label(s.outcome) for s in sent],
-        "started_at": [s.started_at for s in sent],
-        "dns_ms": [s.dns_ms for s in sent],
-        "first_byte_ms": [s.first_byte_ms for s in sent],
-        "total_ms": [s.total_ms for s in sent],
-        "request_headers": [Jsonb(dict(s.request_headers)) for s in sent],
-        "response_headers": [
-            None if s.response_headers is None else Jsonb(s.response_headers) for s in sent
-        ],
-        "response_body": [s.response_body for s in sent],
-        "address": [s.address for s in sent],
+        "attempt": result.attempt,
+        "delivery": claim.delivery,
+        "subscription": claim.subscription,
+        "lease": claim.lease,
+        "number": claim.attempts + 1,
+        "verdict": _verb(result.verdict),
+        "delay": _delay(result),
+        "status": _status(result),
+        "error": error_of(sent.outcome),
+        "outcome": label(sent.outcome),
+        "started_at": sent.started_at,
+        "dns_ms": sent.dns_ms,
+        "first_byte_ms": sent.first_byte_ms,
+        "total_ms": sent.total_ms,
+        "request_headers": sent.request_headers,
+        "response_headers": sent.response_headers,
+        "response_body": sent.response_body,
+        "address": sent.address,
     }

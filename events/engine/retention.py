@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from events.models import EventIdentity, FanOut, OwedDelivery
 from events.rules import ids
@@ -59,39 +60,45 @@ def days_of(table: str) -> list[date]:
     return [datetime.strptime(n, "%Y%m%d").replace(tzinfo=UTC).date() for n in names if n.isdigit()]
 
 
-def stray_rows() -> dict[str, bool]:
-    """Which tables have rows outside the days that have a partition: a finding, never a refusal."""
-    found = {}
+def stray_rows() -> list[str]:
+    """The tables that hold rows of days without a partition: a finding, never a refusal."""
+    exists = "SELECT EXISTS (SELECT FROM {table})"
     with connection.cursor() as cursor:
+        found = []
         for table in TABLES:
-            cursor.execute(f"SELECT EXISTS (SELECT FROM {table}_default)")
-            found[table] = bool(cursor.fetchone()[0])
+            cursor.execute(_sql(exists, table=f"{table}_default"))
+            if cursor.fetchone()[0]:
+                found.append(table)
     return found
+
+
+def _sql(text: str, **names: str) -> Composed:
+    return SQL(text).format(**{key: Identifier(name) for key, name in names.items()})
 
 
 @transaction.atomic
 def _make(table: str, day: date) -> None:
-    """Attaches a filled table, so that the parent is locked for a moment and rows lose nothing."""
+    """Attaches a filled table, so that the parent is locked for a moment and no row is refused."""
     low, high = ids.span(day)
-    name = f"{table}_{day:%Y%m%d}"
+    names = {"table": table, "made": f"{table}_{day:%Y%m%d}", "rest": f"{table}_default"}
     with connection.cursor() as cursor:
         # Two processes may be at this: the second one finds it made.
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [name])
-        cursor.execute("SELECT to_regclass(%s)", [name])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [names["made"]])
+        cursor.execute("SELECT to_regclass(%s)", [names["made"]])
         if cursor.fetchone()[0] is not None:
             return
-        cursor.execute(
-            f"CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        like = "CREATE TABLE {made} (LIKE {table} INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"
+        cursor.execute(_sql(like, **names))
+        cursor.execute(_sql("LOCK TABLE {rest} IN ACCESS EXCLUSIVE MODE", **names))
+        move = (
+            "WITH moved AS (DELETE FROM {rest} WHERE id >= %s AND id < %s RETURNING *) "
+            "INSERT INTO {made} SELECT * FROM moved"
         )
-        cursor.execute(f"LOCK TABLE {table}_default IN ACCESS EXCLUSIVE MODE")
-        cursor.execute(
-            f"WITH moved AS (DELETE FROM {table}_default WHERE id >= %s AND id < %s RETURNING *) "
-            f"INSERT INTO {name} SELECT * FROM moved",
-            [low, high],
-        )
-        cursor.execute(
-            f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{low}') TO ('{high}')"
-        )
+        cursor.execute(_sql(move, **names), [low, high])
+        attach = "ALTER TABLE {table} ATTACH PARTITION {made} FOR VALUES FROM ({low}) TO ({high})"
+        bounds = {"low": Literal(str(low)), "high": Literal(str(high))}
+        parts = {key: Identifier(name) for key, name in names.items()}
+        cursor.execute(SQL(attach).format(**parts, **bounds))
 
 
 def drop_day(day: date) -> bool:
@@ -100,9 +107,9 @@ def drop_day(day: date) -> bool:
     if _needed(low, high):
         log.warning("the day %s is over but still needed by what is owed", day)
         return False
-    for table in TABLES:
-        with connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS {table}_{day:%Y%m%d}")
+    with connection.cursor() as cursor:
+        for table in TABLES:
+            cursor.execute(_sql("DROP TABLE IF EXISTS {old}", old=f"{table}_{day:%Y%m%d}"))
     return True
 
 

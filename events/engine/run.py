@@ -13,13 +13,16 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 
 from events.engine.claim import FIRST, Claim, claim
 from events.engine.destinations import Destinations
+from events.engine.due import due_lanes
 from events.engine.envelope import shown, wrap
 from events.engine.record import Result
 from events.engine.rescue import give_back
@@ -31,6 +34,8 @@ from events.rules.outcome import label
 from events.rules.verdict import Delivered, Policy, judge
 from events.uuids import new_uuid
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 FRESH = 2.0
@@ -38,6 +43,9 @@ FRESH = 2.0
 
 LINGER = 0.02
 """Seconds until an empty claim is tried again while sends are under way."""
+
+EMPTY = 5
+"""Empty claims in a row after which due work is left to the workers that hold its lanes."""
 
 BATCHING = 0.005
 """Seconds in which finished sends make room for one claim together."""
@@ -68,14 +76,17 @@ class Window:
         After that, after `stopping()` and while Postgres cannot be reached it claims no more; it
         finishes and records what is in flight before it returns.
         """
-        ends, sent = time.monotonic() + seconds, 0
+        if connection.in_atomic_block:
+            raise RuntimeError("a window was started while a transaction is open")
+        ends, sent, empty = time.monotonic() + seconds, 0, 0
         closing = asyncio.Event()
         recorder = asyncio.create_task(self._record(closing))
         try:
             while time.monotonic() < ends and not stopping():
                 taken = await self._refill()
                 sent += taken
-                if not taken and not self._sending:
+                empty = 0 if taken or self._sending else empty + 1
+                if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
                     break
                 await asyncio.sleep(BATCHING if taken else LINGER)
         except OperationalError as error:
@@ -89,16 +100,18 @@ class Window:
         return sent
 
     async def _refill(self) -> int:
-        free = self._size - self.in_flight
-        if free <= 0:
-            return 0
-        loop, since = asyncio.get_running_loop(), time.monotonic()
-        claims = await loop.run_in_executor(self._claiming, self._claim, free)
+        free, since = self._size - self.in_flight, time.monotonic()
+        claims = await self._in(self._claiming, partial(self._claim, free)) if free else ()
         for one in claims:
             task = asyncio.create_task(self._deliver(one, since))
             self._sending.add(task)
             task.add_done_callback(self._done)
         return len(claims)
+
+    @staticmethod
+    def _due() -> bool:
+        """Whether an empty claim left something: another worker may just have held its lane."""
+        return due_lanes(most=1) > 0
 
     def _claim(self, want: int) -> Sequence[Claim]:
         """Goes on from lane to lane until it has something or has seen the last one."""
@@ -112,7 +125,7 @@ class Window:
     async def _deliver(self, claimed: Claim, since: float) -> None:
         to = self._destinations.get(claimed.subscription, claimed.version)
         if to is None or claimed.event is None or time.monotonic() - since > FRESH:
-            await self._on(self._recording, give_back, claimed)
+            await self._in(self._recording, partial(give_back, claimed))
             return
         attempt = new_uuid()
         request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=int(time.time()))
@@ -133,28 +146,33 @@ class Window:
             self._moved.clear()
             if self._finished:
                 batch, self._finished = self._finished, []
-                await self._on(self._recording, record_safely, batch, self._worker)
+                await self._in(self._recording, partial(record_safely, batch, self._worker))
                 self._moved.set()
 
     @staticmethod
-    async def _on(thread: ThreadPoolExecutor, write: Callable[..., object], *args: object) -> None:
-        await asyncio.get_running_loop().run_in_executor(thread, write, *args)
+    async def _in(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        """Runs blocking work in the thread that has its connection."""
+        return await asyncio.get_running_loop().run_in_executor(thread, work)
 
 
 def _judged(attempt: UUID, claimed: Claim, sent: Sent, policy: Policy) -> Result:
     now = timezone.now()
     dice = random.random()  # noqa: S311 - spreads retries, guards nothing
     verdict = judge(sent.outcome, policy, attempts=claimed.attempts + 1, now=now, jitter=dice)
-    # A line for each success as well is a matter of REDRIVE_LOG_LEVEL: at 5,000 a second it costs.
-    log.log(
-        logging.DEBUG if isinstance(verdict, Delivered) else logging.INFO,
-        "attempt",
-        extra={
-            "delivery": ids.encode(Prefix.DELIVERY, claimed.delivery),
-            "subscription": ids.encode(Prefix.SUBSCRIPTION, claimed.subscription),
-            "outcome": label(sent.outcome),
-            "verdict": type(verdict).__name__,
-            "milliseconds": sent.total_ms,
-        },
-    )
-    return Result(attempt, claimed, sent, verdict, now)
+    result = Result(attempt, claimed, sent, verdict, now)
+    # A line for each success costs at 5,000 a second: REDRIVE_LOG_LEVEL=DEBUG gives it.
+    level = logging.DEBUG if isinstance(verdict, Delivered) else logging.INFO
+    if log.isEnabledFor(level):
+        _log(level, result)
+    return result
+
+
+def _log(level: int, result: Result) -> None:
+    fields = {
+        "delivery": ids.encode(Prefix.DELIVERY, result.claim.delivery),
+        "subscription": ids.encode(Prefix.SUBSCRIPTION, result.claim.subscription),
+        "outcome": label(result.sent.outcome),
+        "verdict": type(result.verdict).__name__,
+        "milliseconds": result.sent.total_ms,
+    }
+    log.log(level, "attempt", extra=fields)

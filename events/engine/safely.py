@@ -32,7 +32,7 @@ def record_safely(results: Sequence[Result], worker: str) -> None:
                 return
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
-        except (DatabaseError, ValueError) as error:
+        except (DatabaseError, ValueError, TypeError) as error:
             _apart(results, worker, error)
             return
         else:

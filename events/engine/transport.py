@@ -14,9 +14,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from django.db import connection
 from django.utils import timezone
 from pyreqwest import exceptions as errors
 from pyreqwest.client import Client, ClientBuilder
@@ -82,51 +82,53 @@ class Transport:
 
     async def send(self, request: Request) -> Sent:
         """Makes one try and says what happened; raises nothing for what a network can do."""
-        if connection.in_atomic_block:
-            raise RuntimeError("a send was started while a transaction is open")
         sent = Sent(timezone.now(), request.headers)
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(request.timeout):
-                sent.outcome = await self._try(request, sent, began)
+            sent.outcome = await self._try(request, sent, began)
         except (TimeoutError, errors.PyreqwestError) as error:
             sent.outcome = _failure(error, sent)
         sent.total_ms = _since(began)
         return sent
 
     async def _try(self, request: Request, sent: Sent, began: float) -> Outcome:
-        endpoint = parse_endpoint(request.url, allowed=self._allowed)
+        endpoint = _endpoint(request.url, self._allowed)
         if isinstance(endpoint, Refused):
             return Blocked(endpoint.reason)
-        found = await self._resolve(endpoint)
+        found = await self._resolve(endpoint, request.timeout)
         sent.dns_ms = _since(began)
         match found:
             case Blocked() | Unreachable():
                 return found
             case address:
-                sent.address = str(address)
+                sent.address = address
         client = self._client(endpoint, sent.address, request.connect_timeout)
         left = timedelta(seconds=max(0.001, request.timeout - _since(began) / 1000))
         building = client.post(endpoint.url).headers(request.headers).body_bytes(request.body)
         async with building.timeout(left).build_streamed() as response:
             sent.first_byte_ms = _since(began)
-            sent.response_headers = list(response.headers.items())
+            sent.response_headers = [
+                (name, value.replace("\0", "�")) for name, value in response.headers.items()
+            ]
             sent.response_body = await _body(response)
             return Responded(response.status, response.get_header("retry-after"))
 
-    async def _resolve(self, endpoint: Endpoint) -> Address | Blocked | Unreachable:
+    async def _resolve(self, endpoint: Endpoint, seconds: float) -> str | Blocked | Unreachable:
         """The address to connect to, after every address of the name was judged."""
         if endpoint.literal is not None:
-            return endpoint.literal
+            return str(endpoint.literal)
         known = self._addresses.get(endpoint.host)
         if known is None or time.monotonic() - known[0] > ADDRESSES_KEPT_FOR:
             try:
-                found = await _look_up(endpoint.host, endpoint.port)
+                async with asyncio.timeout(seconds):
+                    found = await _look_up(endpoint.host, endpoint.port)
+            except TimeoutError:
+                return Unreachable(UnreachableKind.RESOLVER, "the resolver did not answer in time")
             except socket.gaierror as error:
                 return Unreachable(_kind_of_lookup(error), str(error))
             known = self._addresses[endpoint.host] = (time.monotonic(), found)
         refused = judge_addresses(endpoint.host, known[1], allowed=self._allowed)
-        return Blocked(refused.reason) if refused else known[1][0]
+        return Blocked(refused.reason) if refused else str(known[1][0])
 
     def _client(self, endpoint: Endpoint, address: str, connect_timeout: float) -> Client:
         key = (endpoint.host, endpoint.port, address, connect_timeout)
@@ -150,6 +152,11 @@ class Transport:
         return builder.build()
 
 
+@lru_cache(maxsize=4_096)
+def _endpoint(url: str, allowed: tuple[Network, ...]) -> Endpoint | Refused:
+    return parse_endpoint(url, allowed=allowed)
+
+
 async def _look_up(host: str, port: int) -> Sequence[Address]:
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -163,15 +170,15 @@ def _kind_of_lookup(error: socket.gaierror) -> UnreachableKind:
 
 async def _body(response: Response) -> bytes:
     """Reads at most 64 KB, so that a short answer leaves the connection usable, keeps 16."""
-    kept, read = bytearray(), 0
-    while read < BODY_READ:
-        chunk = await response.body_reader.read_chunk()
+    length = response.get_header("content-length") or ""
+    ends = int(length) if length.isdigit() and len(length) < 10 else BODY_READ
+    body = b""
+    while len(body) < min(ends, BODY_READ):
+        chunk = await response.body_reader.read(BODY_READ - len(body))
         if chunk is None:
             break
-        read += len(chunk)
-        if len(kept) < BODY_KEPT:
-            kept += bytes(chunk)[: BODY_KEPT - len(kept)]
-    return bytes(kept)
+        body += bytes(chunk)
+    return body[:BODY_KEPT]
 
 
 def _failure(error: TimeoutError | errors.PyreqwestError, sent: Sent) -> Outcome:
@@ -208,4 +215,4 @@ def _kind(detail: str) -> UnreachableKind:
 
 
 def _since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 3)
+    return (time.perf_counter() - began) * 1000

@@ -109,6 +109,7 @@ class OwedDelivery(_DeliveryColumns):
                 name="owed_order",
             ),
             models.Index("event", name="owed_event"),
+            models.Index("id", condition=Q(event_type="redrive.test"), name="owed_test"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=OWED_STATES), name="owed_state"),

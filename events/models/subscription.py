@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -16,6 +16,7 @@ from events.rules.breaker import Breaker
 from events.rules.ids import Prefix
 from events.rules.states import BreakerState, SubscriptionState
 
+PROBE_EVERY = timedelta(days=1)
 BREAKER_COLUMNS = [field.name for field in fields(Breaker)]
 
 
@@ -44,6 +45,14 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """A key of one tenant sees that tenant's subscriptions only."""
         return self.existing() if tenant is None else self.existing().filter(tenant=tenant)
 
+    def due_to_probe(self) -> Self:
+        """Disabled by us, and not tried for a day: the endpoint may be back."""
+        disabled = self.existing().filter(state=SubscriptionState.DISABLED, state_by="redrive")
+        return disabled.filter(
+            Q(probed_at=None, state_since__lt=Now() - PROBE_EVERY)
+            | Q(probed_at__lt=Now() - PROBE_EVERY)
+        )
+
     def due_to_resume(self, now: datetime) -> Self:
         return self.existing().filter(state=SubscriptionState.PAUSED, resume_at__lte=now)
 
@@ -68,6 +77,7 @@ class Subscription(models.Model):
     state_by = models.TextField(default="", blank=True)
     state_since = models.DateTimeField(db_default=Now())
     resume_at = models.DateTimeField(null=True, blank=True)
+    probed_at = models.DateTimeField(null=True)
     schedule = ArrayField(models.FloatField(), default=_default_schedule)
     timeout = models.FloatField(default=15.0)
     max_concurrency = models.PositiveIntegerField(default=10)

@@ -38,7 +38,14 @@ class Gone:
     reason: str
 
 
-Verdict = Delivered | RetryAt | Dead | Gone
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A test that failed: it is neither retried nor a dead letter."""
+
+    reason: str
+
+
+Verdict = Delivered | RetryAt | Dead | Gone | Dropped
 
 _GONE = 410
 _RETRY_AFTER_STATUSES = frozenset({429, 503})

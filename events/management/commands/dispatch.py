@@ -135,6 +135,7 @@ class Command(BaseCommand):
         ending = threading.Event()
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: ending.set())
+        current_app.loader.import_default_modules()
         dispatcher = Dispatcher()
         while not ending.wait(settings.REDRIVE_POLL):
             try:
