@@ -22,7 +22,6 @@ from events import tasks
 from events.intake import Intake
 from events.poke import Poke
 from events.wire import Limits
-from monitoring.level import shed
 
 intake = Intake(
     limits=Limits(
@@ -32,7 +31,6 @@ intake = Intake(
     ),
     identity_ttl=settings.REDRIVE_IDENTITY_HOURS * 3600.0,
     on_commit=Poke(tasks.ask_for_a_pump).poke,
-    shed=shed,
 )
 
 

@@ -19,7 +19,9 @@ REDRIVE_USER_AGENT = f"Redrive/{REDRIVE_VERSION}"
 # Read by `make up`; the processes it starts get the servers' addresses through the URLs below.
 env.text("REDRIVE_HOST", "127.0.0.1", "Address that the web process listens on.")
 env.integer("REDRIVE_PORT", 8000, "Port of the web process.", least=1)
-env.text("REDRIVE_DATA_DIR", ".redrive", "Folder of the embedded servers and the credentials.")
+REDRIVE_DATA_DIR = env.text(
+    "REDRIVE_DATA_DIR", ".redrive", "Folder of the embedded servers and the credentials."
+)
 env.text(
     "REDRIVE_ADMIN_PASSWORD", "made at first start", "Password of the user `admin`, at first start."
 )
@@ -70,8 +72,10 @@ REDRIVE_RETENTION_DAYS = env.integer(
 
 REDRIVE_JOBS = {
     "events.rescue": 1.0,
+    "events.load": 1.0,
     "events.expand": 0.5,
     "events.resume": 1.0,
+    "events.health": 60.0,
     "events.test": 0.5,
     "events.probe": 300.0,
     "events.roll": 5.0,

@@ -22,9 +22,11 @@ from dlq.models import DeadLetter, LetterState, Replay, ReplayState
 from dlq.models.replay import ReplaySource
 from dlq.select import Criteria
 from dlq.settle import settle
+from events import load
 from events.audit import note
 from events.models import Delivery, Event
 from events.redeliver import Redelivery, redeliver
+from events.rules.load import Level
 from events.uuids import new_uuid
 
 STEP = 500
@@ -150,10 +152,15 @@ class _Letter:
     webhook_id: UUID
 
 
+SHARE = {Level.NORMAL: 1.0, Level.BUSY: 0.1, Level.OVERLOADED: 0.0}
+"""The part of its rate that a replay runs at: live events go first."""
+
+
 def _allowed(job: Any) -> int:
-    if job.rate is None:
-        return STEP
-    earned = int((job.at - job.paced_at).total_seconds() * job.rate)
+    share = SHARE[Level(load.current().level)]
+    if job.rate is None or not share:
+        return int(STEP * share)
+    earned = int((job.at - job.paced_at).total_seconds() * job.rate * share)
     # The first step starts at once: a slow rate is seen to work.
     return min(STEP, max(earned, 1 if job.cursor is None else 0))
 

@@ -13,9 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import DatabaseError, OperationalError, connection
+from django.db import OperationalError, connection
 
-from events.publish import GuardConflict, Identity, NewEvent, Receipt, publish
+from events.load import refusal
+from events.problems import Problem
+from events.publish import Identity, NewEvent, Receipt, publish
+
+Answer = list[Receipt] | Problem
 
 EVENTS_A_COMMIT = 1_000
 BYTES_A_COMMIT = 16 * 1024 * 1024
@@ -27,7 +31,7 @@ WAITING = 10_000
 class _Waiting:
     events: Sequence[NewEvent]
     guard: Identity | None
-    done: asyncio.Future[list[Receipt]]
+    done: asyncio.Future[Answer]
     size: int
 
 
@@ -35,7 +39,7 @@ class Commits:
     """Gathers publishes and commits them, one transaction at a time."""
 
     def __init__(self, *, identity_ttl: float, on_commit: Callable[[], None]) -> None:
-        self._identity_ttl = identity_ttl
+        self._ttl = identity_ttl
         self._on_commit = on_commit
         self._thread = ThreadPoolExecutor(1, "publish")
         self._waiting: deque[_Waiting] = deque()
@@ -46,12 +50,13 @@ class Commits:
     def full(self) -> bool:
         return self._waiting_events >= WAITING
 
-    async def add(self, events: Sequence[NewEvent], guard: Identity | None = None) -> list[Receipt]:
+    async def add(self, events: Sequence[NewEvent], guard: Identity | None = None) -> Answer:
         """The receipts of these events, in order, once they are committed.
 
-        Raises what `publish` raises, each request for itself.
+        Or the problem that refuses them at the present load. Raises what `publish` raises, each
+        request for itself.
         """
-        done: asyncio.Future[list[Receipt]] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(events, guard, done, sum(len(e.data) for e in events)))
         self._waiting_events += len(events)
         if self._task is None:
@@ -62,44 +67,34 @@ class Commits:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                await self._settle(loop, self._next())
+                batch = self._next()
+                answers = await loop.run_in_executor(self._thread, self._commit, batch)
+                for one, answer in zip(batch, answers, strict=True):
+                    _settle(one, answer)
+                self._on_commit()
         finally:
             self._task = None
 
-    async def _settle(self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting]) -> None:
-        events = [event for one in batch for event in one.events]
+    def _commit(self, batch: Sequence[_Waiting]) -> list[Answer | Exception]:
+        """An answer for each; one request that Postgres refuses does not refuse the others."""
+        refused = [refusal(one.events) for one in batch]
+        accepted = [one for one, problem in zip(batch, refused, strict=True) if problem is None]
+        if not accepted:
+            return [problem for problem in refused if problem is not None]
         try:
-            receipts = await loop.run_in_executor(
-                self._thread, self._publish, events, batch[0].guard
-            )
-        except (DatabaseError, GuardConflict) as error:
-            await self._settle_apart(loop, batch, error)
-            return
-        start = 0
-        for one in batch:
-            end = start + len(one.events)
-            _resolve(one, receipts[start:end])
-            start = end
-        self._on_commit()
-
-    async def _settle_apart(
-        self, loop: asyncio.AbstractEventLoop, batch: list[_Waiting], error: Exception
-    ) -> None:
-        """One request's row that Postgres refuses must not refuse the others."""
-        if len(batch) == 1 or isinstance(error, OperationalError):
-            for one in batch:
-                if not one.done.done():
-                    one.done.set_exception(error)
-            return
-        for one in batch:
-            await self._settle(loop, [one])
-
-    def _publish(self, events: list[NewEvent], guard: Identity | None) -> list[Receipt]:
-        try:
-            return publish(events, identity_ttl=self._identity_ttl, guard=guard)
-        except OperationalError:
+            events = [event for one in accepted for event in one.events]
+            receipts = iter(publish(events, identity_ttl=self._ttl, guard=accepted[0].guard))
+        except OperationalError as error:
             connection.close()
-            raise
+            return [error for _ in batch]
+        except Exception as error:  # noqa: BLE001 - every request that waits must be answered
+            if len(batch) == 1:
+                return [error]
+            return [answer for one in batch for answer in self._commit([one])]
+        return [
+            problem or [next(receipts) for _ in one.events]
+            for one, problem in zip(batch, refused, strict=True)
+        ]
 
     def _next(self) -> list[_Waiting]:
         """As much as one commit may carry; a second event of one identity waits for the next."""
@@ -119,7 +114,11 @@ class Commits:
         return batch
 
 
-def _resolve(one: _Waiting, receipts: list[Receipt]) -> None:
+def _settle(one: _Waiting, answer: Answer | Exception) -> None:
     # The client may have hung up: its request's task is gone, its event is stored.
-    if not one.done.done():
-        one.done.set_result(receipts)
+    if one.done.done():
+        return
+    if isinstance(answer, Exception):
+        one.done.set_exception(answer)
+    else:
+        one.done.set_result(answer)

@@ -14,10 +14,10 @@ from typing import Any, assert_never
 import msgspec
 from django.db import DatabaseError, connection
 
-from events.commits import Commits
+from events.commits import Answer, Commits
 from events.keys import Caller, keyring
 from events.problems import CONTENT_TYPE, Code, Problem
-from events.publish import Accepted, Conflict, Duplicate, GuardConflict, NewEvent, Receipt
+from events.publish import Accepted, Conflict, Duplicate, GuardConflict, Identity, NewEvent, Receipt
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.wire import Batch, Limits, read
@@ -33,7 +33,7 @@ KEY_CONFLICT = "This Idempotency-Key was used before with another body."
 
 
 class Intake:
-    """The ASGI application of the publish lane; `shed` may refuse by the event's priority."""
+    """The ASGI application of the publish lane."""
 
     def __init__(
         self,
@@ -41,10 +41,8 @@ class Intake:
         limits: Limits,
         identity_ttl: float,
         on_commit: Callable[[], None],
-        shed: Callable[[Sequence[NewEvent]], Problem | None],
     ) -> None:
         self._limits = limits
-        self._shed = shed
         self._commits = Commits(identity_ttl=identity_ttl, on_commit=on_commit)
         self._keys = ThreadPoolExecutor(1, "keys")
 
@@ -82,8 +80,8 @@ class Intake:
                 return await self._one(event)
 
     async def _one(self, event: NewEvent) -> tuple[int, dict[str, Any] | Problem]:
-        refused = self._refused([event])
-        return (0, refused) if refused else _single((await self._commits.add([event]))[0])
+        answer = await self._publish([event])
+        return (0, answer) if isinstance(answer, Problem) else _single(answer[0])
 
     async def _caller(self, header: str | None) -> Caller | Problem:
         caller = keyring.remembered(header)
@@ -114,21 +112,20 @@ class Intake:
             if not message.get("more_body", False):
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _refused(self, events: Sequence[NewEvent]) -> Problem | None:
+    async def _publish(self, events: Sequence[NewEvent], guard: Identity | None = None) -> Answer:
         if self._commits.full:
             detail = "Too many publishes wait for Postgres. Nothing was stored."
             return Problem(Code.OVERLOADED, detail, retry_after=1)
-        return self._shed(events)
+        return await self._commits.add(events, guard)
 
     async def _batch(self, batch: Batch) -> tuple[int, dict[str, Any] | Problem]:
         """A result per item, in order; a repeat inside the batch gets what the first one got."""
         good = [item for item in batch.items if not isinstance(item, Problem)]
         first = {item.identity.key if item.identity else item.id: item for item in reversed(good)}
         firsts = [e for e in good if first[e.identity.key if e.identity else e.id] is e]
-        refused = self._refused(firsts)
-        if refused is not None:
-            return 0, refused
-        receipts = await self._commits.add(firsts, batch.guard) if firsts else []
+        receipts = await self._publish(firsts, batch.guard) if firsts else []
+        if isinstance(receipts, Problem):
+            return 0, receipts
         by_event = {event.id: receipt for event, receipt in zip(firsts, receipts, strict=True)}
         results = []
         for item in batch.items:

@@ -40,6 +40,7 @@ class WrongState(Exception):
 def create_subscription(*, actor: str, fields: Mapping[str, Any], secret: str) -> Subscription:
     """Makes a subscription from checked fields (see subscribing.check) and its signing secret."""
     row = Subscription.objects.create(id=new_uuid(), **fields)
+    _set_limit(row)
     add_secret(row, secret)
     note(actor, "create", row.public_id, tenant=row.tenant, after=described(row))
     return row
@@ -56,6 +57,7 @@ def change_subscription(
         setattr(row, name, value)
     row.updated_at = timezone.now()
     row.save(update_fields=[*fields, "updated_at"])
+    _set_limit(row)
     note(actor, "change", row.public_id, tenant=row.tenant, before=before, after=described(row))
     return row
 
@@ -220,6 +222,12 @@ def _set_state(
     row.save(update_fields=["state", "state_reason", "state_by", "state_since", "resume_at"])
     note(actor, action, row.public_id, tenant=row.tenant, before=before, after=described(row))
     return row
+
+
+def _set_limit(row: Subscription) -> None:
+    """Adaptive concurrency starts at the cap and finds its way down."""
+    limit = row.max_concurrency if row.adaptive else None
+    Lane.objects.filter(pk=row.id).update(limit=limit, usual_ms=None)
 
 
 def _some_owed(subscription: UUID) -> Sequence[UUID]:

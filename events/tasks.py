@@ -8,8 +8,8 @@ from celery import current_app, shared_task
 from celery.signals import worker_shutting_down
 from kombu.exceptions import OperationalError
 
-from events import ledger, operate
-from events.engine import fanout, pump, rescue, retention, stop, trial
+from events import ledger, load, operate
+from events.engine import fanout, health, pump, rescue, retention, stop, trial
 
 HINT_LIVES = 5
 """Seconds after which a hint that nobody took is void: the dispatcher asks again."""
@@ -25,6 +25,18 @@ def pump_due() -> None:
 def rescue_leases() -> None:
     """Makes deliveries due again that a dead worker held."""
     rescue.rescue_all()
+
+
+@shared_task(name="events.health")
+def disable_failing() -> None:
+    """Stops trying endpoints that have failed for days."""
+    health.disable_failing()
+
+
+@shared_task(name="events.load")
+def update_load() -> None:
+    """Keeps the load level."""
+    load.update()
 
 
 @shared_task(name="events.expand")

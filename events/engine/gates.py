@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
 from uuid import UUID
 
 from django.db.models import F
@@ -11,6 +14,7 @@ from django.db.models.functions import Now
 
 from events.models import Lane, Subscription
 from events.rules import breaker as rule
+from events.rules.adaptive import Limit, adapt
 from events.rules.breaker import BreakerPolicy
 from events.rules.outcome import Fault, Outcome, fault
 from events.rules.states import SubscriptionState
@@ -19,39 +23,66 @@ from events.rules.verdict import Gone, Verdict
 POLICY = BreakerPolicy()
 
 
-def advance_lanes(
-    results: Sequence[tuple[UUID, Outcome, Verdict]], *, unsettled: AbstractSet[UUID]
-) -> None:
-    """Advances each lane's breaker once for the whole batch, in the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one result says about its lane."""
+
+    subscription: UUID
+    outcome: Outcome
+    verdict: Verdict
+    milliseconds: float
+
+
+def advance_lanes(results: Sequence[Seen], *, unsettled: AbstractSet[UUID]) -> None:
+    """Advances each lane's gate once for the whole batch, in the caller's transaction.
 
     A lane that is closed and has no failure on its record is left alone by a batch of successes:
     a busy healthy endpoint must not queue for its own row. Rows are held in the order of their
     ids, after the deliveries.
     """
     disable_gone(results)
-    faults: dict[UUID, list[Fault]] = {}
-    for subscription, outcome, _ in results:
-        faults.setdefault(subscription, []).append(fault(outcome))
-    wanted = [s for s, seen in faults.items() if s in unsettled or Fault.ENDPOINT in seen]
+    by_lane: dict[UUID, list[Seen]] = {}
+    for result in results:
+        by_lane.setdefault(result.subscription, []).append(result)
+    wanted = [lane for lane, seen in by_lane.items() if lane in unsettled or _any_failed(seen)]
     if not wanted:
         return
     held = Lane.objects.select_for_update(no_key=True, of=("self",)).filter(pk__in=wanted)
-    at, cap = Now(), F("subscription__max_concurrency")
-    for lane in held.annotate(at=at, cap=cap).order_by("pk"):
-        before = lane.breaker
-        tally = rule.tally(faults[lane.pk])
-        after = rule.advance(before, tally, now=lane.at, policy=POLICY, cap=lane.cap)
-        if after != before:
-            Lane.objects.filter(pk=lane.pk).update(**Lane.columns_of(after))
+    cap, adaptive = F("subscription__max_concurrency"), F("subscription__adaptive")
+    for lane in held.annotate(at=Now(), cap=cap, adaptive=adaptive).order_by("pk"):
+        seen = by_lane[lane.pk]
+        tally = rule.tally(fault(one.outcome) for one in seen)
+        after = rule.advance(lane.breaker, tally, now=lane.at, policy=POLICY, cap=lane.cap)
+        changes = Lane.columns_of(after) if after != lane.breaker else {}
+        if lane.adaptive:
+            changes |= _adapted(lane, seen, cap=lane.cap)
+        if changes:
+            Lane.objects.filter(pk=lane.pk).update(**changes)
 
 
-def disable_gone(results: Iterable[tuple[UUID, Outcome, Verdict]]) -> None:
+def _any_failed(seen: Sequence[Seen]) -> bool:
+    return any(fault(one.outcome) is Fault.ENDPOINT for one in seen)
+
+
+def _adapted(lane: Lane, seen: Sequence[Seen], *, cap: int) -> dict[str, Any]:
+    limit = adapt(
+        Limit(lane.limit or cap, lane.usual_ms),
+        cap=cap,
+        failed=_any_failed(seen),
+        median_ms=median(one.milliseconds for one in seen),
+    )
+    return {"limit": limit.value, "usual_ms": limit.usual_ms}
+
+
+def disable_gone(results: Iterable[Seen]) -> None:
     """Disables at once the subscriptions whose endpoint said that it will never be back."""
-    for subscription, _, verdict in results:
-        if isinstance(verdict, Gone):
-            Subscription.objects.filter(id=subscription, state=SubscriptionState.ACTIVE).update(
+    for seen in results:
+        if isinstance(seen.verdict, Gone):
+            Subscription.objects.filter(
+                id=seen.subscription, state=SubscriptionState.ACTIVE
+            ).update(
                 state=SubscriptionState.DISABLED,
-                state_reason=verdict.reason,
+                state_reason=seen.verdict.reason,
                 state_by="redrive",
                 state_since=Now(),
             )

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from events import hooks, statements
 from events.engine.claim import Claim
-from events.engine.gates import advance_lanes
+from events.engine.gates import Seen, advance_lanes
 from events.engine.transport import Sent
 from events.hooks import Death
 from events.rules import ids
@@ -95,7 +95,7 @@ WITH result AS MATERIALIZED (
 )
 SELECT kept.id, now() AS at,
     (lane.state <> 'closed' OR lane.failures > 0 OR lane.window_failures > 0
-     OR lane.ramp IS NOT NULL) AS unsettled
+     OR lane.ramp IS NOT NULL OR lane."limit" IS NOT NULL) AS unsettled
 FROM (SELECT id, subscription_id FROM ended
       UNION ALL SELECT retried.id, r.subscription FROM retried JOIN result AS r
                 ON r.delivery = retried.id) AS kept
@@ -113,7 +113,7 @@ def record(results: Sequence[Result], *, worker: str) -> None:
         hooks.dead([_death(result, rows[0].at) for result in held if _is_dead(result)])
         unsettled = {row.id for row in rows if row.unsettled}
         advance_lanes(
-            [(r.claim.subscription, r.sent.outcome, r.verdict) for r in held],
+            [Seen(r.claim.subscription, r.sent.outcome, r.verdict, r.sent.total_ms) for r in held],
             unsettled={r.claim.subscription for r in held if r.claim.delivery in unsettled},
         )
     hooks.changed([ids.encode(Prefix.DELIVERY, result.claim.delivery) for result in held])

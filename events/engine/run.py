@@ -20,6 +20,7 @@ from uuid import UUID
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from events import load
 from events.engine.claim import FIRST, Claim, claim
 from events.engine.destinations import Destinations
 from events.engine.due import due_lanes
@@ -30,6 +31,7 @@ from events.engine.safely import record_safely
 from events.engine.transport import Sent, Transport
 from events.rules import ids
 from events.rules.ids import Prefix
+from events.rules.load import Level
 from events.rules.outcome import label
 from events.rules.verdict import Delivered, Policy, judge
 from events.uuids import new_uuid
@@ -62,6 +64,7 @@ class Window:
         self._claiming = ThreadPoolExecutor(1, "claim")
         self._recording = ThreadPoolExecutor(1, "record")
         self._cursor = FIRST
+        self._overloaded = False
         self._sending: set[asyncio.Task[None]] = set()
         self._finished: list[Result] = []
         self._moved = asyncio.Event()
@@ -118,6 +121,7 @@ class Window:
         while True:
             taken = claim(want=want, cursor=self._cursor, worker=self._worker, lease=new_uuid())
             self._cursor = taken.cursor
+            self._overloaded = load.current().level == Level.OVERLOADED
             if taken.claims or taken.cursor == FIRST:
                 self._destinations.learn({(c.subscription, c.version) for c in taken.claims})
                 return taken.claims
@@ -131,7 +135,10 @@ class Window:
         request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=int(time.time()))
         sent = await self._transport.send(request)
         sent.request_headers = shown(request, to)
-        self._finished.append(_judged(attempt, claimed, sent, to.policy))
+        result = _judged(attempt, claimed, sent, to.policy)
+        if isinstance(result.verdict, Delivered) and self._overloaded:
+            sent.response_body = b""
+        self._finished.append(result)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)

@@ -7,6 +7,7 @@ from events.models.delivery import Attempt, Delivery, FinishedDelivery, OwedDeli
 from events.models.event import Event, EventIdentity, FanOut
 from events.models.job import Job
 from events.models.ledger import LedgerEntry
+from events.models.load import LoadLevel
 from events.models.process import Heartbeat
 from events.models.subscription import Epoch, Lane, Secret, Subscription
 
@@ -24,6 +25,7 @@ __all__ = [
     "Job",
     "Lane",
     "LedgerEntry",
+    "LoadLevel",
     "OwedDelivery",
     "Secret",
     "Subscription",

@@ -164,6 +164,7 @@ class Lane(models.Model):
     probe_until = models.DateTimeField(null=True)
     ramp = models.IntegerField(null=True)
     limit = models.IntegerField(null=True)
+    usual_ms = models.FloatField(null=True)
     tokens = models.FloatField(default=0)
     tokens_at = models.DateTimeField(null=True)
 

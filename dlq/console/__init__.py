@@ -1,0 +1,3 @@
+"""The pages of dead letters and replays."""
+
+from __future__ import annotations
