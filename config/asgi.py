@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.conf import settings
 
 from config.urls import websocket_urlpatterns
 from events import tasks
+from events.heartbeat import beat_while_serving
 from events.intake import Intake
 from events.poke import Poke
 from events.wire import Limits
@@ -34,8 +36,19 @@ intake = Intake(
 )
 
 
+_beating: asyncio.Task[None] | None = None
+
+
+def _keep_beating() -> None:
+    """Starts this process's heartbeat with its first request, on the loop that serves them."""
+    global _beating  # noqa: PLW0603 - one heartbeat a process
+    if _beating is None or _beating.done():
+        _beating = asyncio.create_task(beat_while_serving())
+
+
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Publishes go down their own lane, everything else to Django."""
+    _keep_beating()
     lane = scope["method"] == "POST" and scope["path"] == "/api/v1/events"
     await (intake if lane else django)(scope, receive, send)
 

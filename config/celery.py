@@ -15,6 +15,9 @@ from django.conf import settings
 # the broker longer than a second, and nothing is stored about results.
 _SOCKET = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
 
+# Kombu would try to reach a broker for six seconds and more before it says that it is away.
+_NO_RETRY = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "connect_retries_timeout": 1}
+
 
 def _options() -> dict[str, Any]:
     return {
@@ -32,7 +35,7 @@ def _options() -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
-        "broker_transport_options": {**_SOCKET, "visibility_timeout": 120},
+        "broker_transport_options": {**_SOCKET, **_NO_RETRY, "visibility_timeout": 120},
         "redis_socket_timeout": 1.0,
         "redis_socket_connect_timeout": 1.0,
     }

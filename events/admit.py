@@ -134,7 +134,8 @@ def _text_problem(draft: Draft) -> Problem | None:
 def _extension_problem(draft: Draft) -> Problem | None:
     for name, value in draft.extensions.items():
         if (wrong := cloudevents.check_extension(name, value)) is not None:
-            code = Code.INVALID_TEXT if isinstance(value, str) else Code.INVALID_FIELD
+            named = cloudevents.check_extension_name(name) is None
+            code = Code.INVALID_TEXT if named and isinstance(value, str) else Code.INVALID_FIELD
             pointer = "/extensions/" + name.replace("~", "~0").replace("/", "~1")
             return Problem(code, wrong, pointer=pointer)
     return None

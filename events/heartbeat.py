@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 from django.conf import settings
@@ -18,6 +20,22 @@ log = logging.getLogger(__name__)
 
 BEAT = 5.0
 """Seconds between beats."""
+
+
+def process_name() -> str:
+    """How this process is known: its host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def beat_while_serving() -> None:
+    """A web process's heartbeat, from the event loop that serves; says how late that loop runs."""
+    lag = 0.0
+    while True:
+        load = {"loop_lag_ms": round(lag * 1000, 1)}
+        await asyncio.to_thread(beat, process_name(), Role.WEB, doing="serving", load=load)
+        began = time.monotonic()
+        await asyncio.sleep(BEAT)
+        lag = max(0.0, time.monotonic() - began - BEAT)
 
 
 def beat(name: str, role: Role, *, doing: str, load: Mapping[str, object]) -> None:

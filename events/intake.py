@@ -139,7 +139,7 @@ class Intake:
 def _item(item: NewEvent, first: Mapping[Any, NewEvent], receipts: Mapping[Any, Receipt]) -> Any:
     original = first[item.identity.key if item.identity else item.id]
     receipt = receipts[original.id]
-    if original is not item and isinstance(receipt, Accepted):
+    if original is not item and not isinstance(receipt, Conflict):
         same = item.identity == original.identity
         receipt = Duplicate(receipt.id) if same else Conflict(receipt.id)
     status, found = _single(receipt)

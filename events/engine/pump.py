@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from django.conf import settings
 from events.engine.run import Window
 from events.engine.stop import stopping
 from events.engine.transport import Transport
-from events.heartbeat import BEAT, beat
+from events.heartbeat import BEAT, beat, process_name
 from events.models.process import Role
 
 PUMP = 30.0
@@ -53,7 +52,7 @@ def _this_process() -> _Engine:
     """Made anew after a fork: loops, threads and connections do not survive one."""
     global _engine  # noqa: PLW0603 - one window a process
     if _engine is None or _engine.pid != os.getpid():
-        name = f"{socket.gethostname()}:{os.getpid()}"
+        name = process_name()
         transport = Transport(
             allowed=settings.REDRIVE_ALLOW_ADDRESSES, user_agent=settings.REDRIVE_USER_AGENT
         )

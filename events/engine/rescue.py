@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 
 from events import statements
 from events.engine.claim import Claim
@@ -13,6 +15,7 @@ from events.finish import finish
 from events.models import Heartbeat, OwedDelivery
 from events.rules.states import DeliveryState
 
+STRIKE_REST = timedelta(seconds=1)
 STRIKES = 3
 """Failures of our own code at one delivery that make it poison."""
 
@@ -55,19 +58,20 @@ def give_back(claim: Claim) -> None:
 
 
 @transaction.atomic
-def strike(delivery: UUID, lease: UUID, *, words: str) -> None:
+def strike(claim: Claim, *, words: str) -> None:
     """Counts a failure of our own at this delivery; the third makes it `dead`, as poison."""
-    row = _held(delivery, lease).select_for_update().first()
+    row = _held(claim.delivery, claim.lease).select_for_update().first()
     if row is None:
         return
     if row.strikes + 1 >= STRIKES:
-        finish([delivery], DeliveryState.DEAD, reason=f"poison: {words}")
+        finish([row.id], DeliveryState.DEAD, reason=f"poison: {words}")
         return
-    _held(delivery, lease).update(
+    _held(claim.delivery, claim.lease).update(
         state=DeliveryState.PENDING,
         lease=None,
         lease_until=None,
         worker="",
+        due_at=Now() + STRIKE_REST,
         strikes=row.strikes + 1,
         last_error=words,
     )

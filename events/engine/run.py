@@ -26,7 +26,7 @@ from events.engine.destinations import Destinations
 from events.engine.due import due_lanes
 from events.engine.envelope import shown, wrap
 from events.engine.record import Result
-from events.engine.rescue import give_back
+from events.engine.rescue import give_back, strike
 from events.engine.safely import record_safely
 from events.engine.transport import Sent, Transport
 from events.rules import ids
@@ -128,7 +128,10 @@ class Window:
 
     async def _deliver(self, claimed: Claim, since: float) -> None:
         to = self._destinations.get(claimed.subscription, claimed.version)
-        if to is None or claimed.event is None or time.monotonic() - since > FRESH:
+        if claimed.event is None:
+            await self._in(self._recording, partial(strike, claimed, words="its event is gone"))
+            return
+        if to is None or time.monotonic() - since > FRESH:
             await self._in(self._recording, partial(give_back, claimed))
             return
         attempt = new_uuid()

@@ -48,6 +48,6 @@ def _apart(results: Sequence[Result], worker: str, error: Exception) -> None:
     claim = results[0].claim
     log.error("recording one delivery failed", exc_info=error)
     try:
-        strike(claim.delivery, claim.lease, words=f"recording failed: {type(error).__name__}")
+        strike(claim, words=f"recording failed: {type(error).__name__}")
     except OperationalError:
         close_old_connections()

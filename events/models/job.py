@@ -6,10 +6,11 @@ from django.db import models
 
 
 class Job(models.Model):
-    """When a periodic job was last started, by Postgres's clock."""
+    """When a periodic job was last started, by Postgres's clock, and what it keeps between runs."""
 
     name = models.TextField(primary_key=True)
     started_at = models.DateTimeField()
+    state = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return self.name

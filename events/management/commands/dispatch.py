@@ -7,9 +7,7 @@ dispatcher moves its row first. While the broker is away it delivers in its own 
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +18,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 
-from events import statements, tasks
+from events import jobs, tasks
 from events.engine import pump
 from events.engine.due import due_lanes
 from events.engine.stop import stop
-from events.heartbeat import BEAT, beat
+from events.heartbeat import BEAT, beat, process_name
 from events.models import Heartbeat
 from events.models.process import Role
 
@@ -39,24 +37,12 @@ FAILURES = 3
 TRIAL = 5.0
 """Seconds between two tries to reach a broker that was away."""
 
-# Whoever moves the row starts the job: Postgres's clock and row lock elect, for each period.
-START = """
-INSERT INTO events_job AS job (name, started_at)
-SELECT j.name, now() FROM unnest(%(names)s::text[], %(every)s::float8[]) AS j(name, every)
-WHERE NOT EXISTS (
-    SELECT FROM events_job AS known WHERE known.name = j.name
-      AND known.started_at + make_interval(secs => j.every) > now())
-ON CONFLICT (name) DO UPDATE SET started_at = now()
-WHERE job.started_at < now() - interval '10 milliseconds'
-RETURNING name
-"""
-
 
 class Dispatcher:
     """One dispatcher's loop; `tick` is one turn of it."""
 
     def __init__(self) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.name = process_name()
         self._jobs = ThreadPoolExecutor(4, "job")
         self._running: set[str] = set()
         self._asked = self._beaten = self._failed = 0.0
@@ -80,7 +66,7 @@ class Dispatcher:
         if due and now - self._asked >= ASK:
             self._asked = now
             self._ask(due)
-        for name in self._started():
+        for name in jobs.start_due(settings.REDRIVE_JOBS):
             self._start(name)
 
     def _ask(self, pumps: int) -> None:
@@ -105,11 +91,6 @@ class Dispatcher:
             kind = {"role": Role.DISPATCHER}
             self._own = threading.Thread(target=pump.pump, kwargs=kind, name="pump", daemon=True)
             self._own.start()
-
-    def _started(self) -> list[str]:
-        jobs = settings.REDRIVE_JOBS
-        values = {"names": list(jobs), "every": list(jobs.values())}
-        return [row.name for row in statements.rows(START, values)]
 
     def _start(self, name: str) -> None:
         if name not in self._running:

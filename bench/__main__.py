@@ -1,0 +1,173 @@
+"""Runs the suite on a stack of its own and prints what it did beside what was possible.
+
+Nothing here is asserted: machines differ. The ratio to a ceiling measured in the same run is what
+can be compared from one run to the next. Every phase is bounded; the whole takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.request import urlopen
+
+from bench.stack import Stack, free_port
+
+LANES = 10
+DELIVERIES = 60_000
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table."""
+
+    what: str
+    value: str
+    ceiling: str = ""
+    ratio: str = ""
+
+
+def compared(what: str, value: float, ceiling: float, of: str) -> Line:
+    """A rate beside its ceiling."""
+    return Line(what, f"{value:,.0f}/s", f"{ceiling:,.0f}/s {of}", f"{value / ceiling:.2f}")
+
+
+def load(**arguments: object) -> float:
+    """Runs bench.load in a process of its own; gives its rate."""
+    command = [sys.executable, "-m", "bench.load", json.dumps(arguments)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def received(port: int, what: str) -> Any:
+    with urlopen(f"http://127.0.0.1:{port}/{what}", timeout=30) as answer:
+        return json.load(answer)
+
+
+def wait_for(done: Callable[[], bool], what: str) -> None:
+    """Polls until it is done; a phase that does not end is named."""
+    ends = time.monotonic() + PATIENCE
+    while not done():
+        if time.monotonic() > ends:
+            raise SystemExit(f"{what} did not end within {PATIENCE:.0f} s")
+        time.sleep(0.02)
+
+
+class Bench:
+    """One run: a stack, a receiver, and what was measured."""
+
+    def __init__(self, stack: Stack, receiver: int) -> None:
+        self._stack = stack
+        self._receiver = receiver
+        self.lines: list[Line] = []
+        self._url = f"{stack.url}/api/v1/events"
+
+    def publishes(self) -> None:
+        """Single publishes and batches, with nobody subscribed."""
+        common = {"key": self._stack.key, "kind": "bench.nobody"}
+        with self._stack.bare() as bare:
+            ceiling = load(
+                mode="single", url=bare, count=12_000, width=64, items=1, key="-", kind="bench"
+            )
+        singles = load(mode="single", url=self._url, count=12_000, width=64, items=1, **common)
+        self.lines.append(compared("single publish", singles, ceiling, "bare ASGI handler"))
+        batches = load(mode="batch", url=self._url, count=120, width=4, items=500, **common)
+        self.lines.append(Line("events in batches of 500", f"{batches:,.0f}/s"))
+
+    def deliveries(self) -> None:
+        """A backlog for several endpoints, drained."""
+        command = [sys.executable, "-m", "bench.ceiling", f"http://127.0.0.1:{self._receiver}/c"]
+        run = subprocess.run([*command, "30000", "128"], check=True, capture_output=True, text=True)
+        ceiling = float(run.stdout)
+        subs = [self._subscribe(f"/{n}", "bench.drain") for n in range(LANES)]
+        for sub in subs:
+            self._stack.api("POST", f"/subscriptions/{sub}/pause", {})
+        events = DELIVERIES // LANES
+        common = {"key": self._stack.key, "kind": "bench.drain", "url": self._url}
+        load(mode="batch", count=events // 500, width=2, items=500, **common)
+        before = received(self._receiver, "count")["count"]
+        began = time.perf_counter()
+        for sub in subs:
+            self._stack.api("POST", f"/subscriptions/{sub}/resume", {})
+        goal = before + DELIVERIES
+        wait_for(lambda: received(self._receiver, "count")["count"] >= goal, "the drain")
+        rate = DELIVERIES / (time.perf_counter() - began)
+        line = compared(f"deliveries to {LANES} endpoints", rate, ceiling, "bare pyreqwest")
+        self.lines.append(line)
+
+    def latency(self) -> None:
+        """From the producer's send to the receiver's arrival, at a steady 200 a second."""
+        self._subscribe("/latency", "bench.steady")
+        load(
+            mode="steady",
+            url=self._url,
+            key=self._stack.key,
+            kind="bench.steady",
+            rate=200,
+            seconds=2,
+        )
+        start = len(received(self._receiver, "times"))
+        load(
+            mode="steady",
+            url=self._url,
+            key=self._stack.key,
+            kind="bench.steady",
+            rate=200,
+            seconds=10,
+        )
+        goal = start + 2_000
+        wait_for(lambda: len(received(self._receiver, "times")) >= goal, "the steady load")
+        times = received(self._receiver, "times")[start:]
+        waits = sorted((arrived - sent) / 1e6 for sent, arrived in times)
+        cuts = statistics.quantiles(waits, n=100)
+        found = f"p50 {cuts[49]:.1f}  p95 {cuts[94]:.1f}  p99 {cuts[98]:.1f} ms"
+        self.lines.append(Line("publish to received at 200/s", found))
+
+    def _subscribe(self, path: str, kind: str) -> str:
+        fields = {
+            "url": f"http://127.0.0.1:{self._receiver}{path}",
+            "types": [kind],
+            "max_concurrency": 200,
+        }
+        return str(self._stack.api("POST", "/subscriptions", fields)["id"])
+
+
+def table(lines: list[Line]) -> str:
+    """The rows, aligned."""
+    rows = [("", "measured", "ceiling in this run", "ratio")]
+    rows += [(line.what, line.value, line.ceiling, line.ratio) for line in lines]
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def main() -> None:
+    """Every phase on one fresh stack."""
+    receiver = free_port()
+    with TemporaryDirectory(prefix="redrive-bench-") as folder:
+        sink = subprocess.Popen([sys.executable, "-m", "bench.receiver", str(receiver)])
+        try:
+            with Stack(Path(folder), workers=os.cpu_count() or 1) as stack:
+                bench = Bench(stack, receiver)
+                bench.publishes()
+                bench.deliveries()
+                bench.latency()
+        finally:
+            sink.terminate()
+            sink.wait()
+    print(table(bench.lines))
+    print(f"{os.cpu_count()} cores, shared by Redrive, PostgreSQL, the producer and the receiver.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The people who use the console: added, given a role, shut out; each act is audited."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from events.audit import note
+from events.operate import WrongState
+from events.roles import Role, role_of
+
+SESSIONS_READ = 2_000
+"""Sessions that are looked through for whose they are; their rows do not say."""
+
+
+@transaction.atomic
+def add_person(*, actor: str, name: str, role: Role) -> tuple[User, str]:
+    """Makes a user and a first password, which is shown once. Raises WrongState if known."""
+    password = secrets.token_urlsafe(15)
+    try:
+        with transaction.atomic():
+            person = User.objects.create_user(name, password=password)
+    except IntegrityError:
+        raise WrongState(f"There is a user {name} already.") from None
+    _put_in(person, role)
+    note(actor, "add-user", f"user:{name}", after={"role": role})
+    return person, password
+
+
+@transaction.atomic
+def change_role(*, actor: str, person: int, role: Role) -> User:
+    """Raises WrongState if it would leave nobody who is an admin."""
+    row, before = _held(person), role_of(User.objects.get(id=person))
+    if role is not Role.ADMIN:
+        _refuse_if_last_admin(row)
+    _put_in(row, role)
+    note(
+        actor, "change-role", f"user:{row.username}", before={"role": before}, after={"role": role}
+    )
+    return row
+
+
+@transaction.atomic
+def deactivate(*, actor: str, person: int) -> User:
+    """Shuts somebody out and ends what they have open. Raises WrongState for the last admin."""
+    row = _held(person)
+    _refuse_if_last_admin(row)
+    User.objects.filter(id=row.id).update(is_active=False)
+    _end_sessions(row.id)
+    note(actor, "deactivate-user", f"user:{row.username}")
+    return row
+
+
+@transaction.atomic
+def activate(*, actor: str, person: int) -> User:
+    """Lets somebody in again, with the role and password they had."""
+    row = _held(person)
+    User.objects.filter(id=row.id).update(is_active=True)
+    note(actor, "activate-user", f"user:{row.username}")
+    return row
+
+
+@transaction.atomic
+def renew_password(*, actor: str, person: int) -> str:
+    """A new password, shown once; everything that is open ends."""
+    row, password = _held(person), secrets.token_urlsafe(15)
+    row.set_password(password)
+    row.save(update_fields=["password"])
+    _end_sessions(row.id)
+    note(actor, "renew-password", f"user:{row.username}")
+    return password
+
+
+@transaction.atomic
+def sign_out(*, actor: str, person: int) -> int:
+    """Ends every session of somebody; gives how many."""
+    row = _held(person)
+    ended = _end_sessions(row.id)
+    note(actor, "sign-out-user", f"user:{row.username}", after={"sessions": ended})
+    return ended
+
+
+def open_sessions() -> Counter[int]:
+    """How many sessions each user has open, by the user's id."""
+    return Counter(person for _, person in _sessions())
+
+
+def _sessions() -> Iterator[tuple[str, int]]:
+    alive = Session.objects.filter(expire_date__gt=timezone.now()).order_by("-expire_date")
+    for row in alive[:SESSIONS_READ]:
+        person = row.get_decoded().get(SESSION_KEY)
+        if person is not None:
+            yield row.session_key, int(person)
+
+
+def _end_sessions(person: int) -> int:
+    keys = [key for key, owner in _sessions() if owner == person]
+    Session.objects.filter(session_key__in=keys).delete()
+    return len(keys)
+
+
+def _held(person: int) -> User:
+    return User.objects.select_for_update().get(id=person)
+
+
+def _put_in(person: User, role: Role) -> None:
+    """One role a person; a superuser who is given a lesser one is none any more."""
+    group, _ = Group.objects.get_or_create(name=str(role))
+    person.groups.remove(*person.groups.filter(name__in=list(Role)))
+    person.groups.add(group)
+    if person.is_superuser and role is not Role.ADMIN:
+        User.objects.filter(id=person.id).update(is_superuser=False)
+
+
+def _refuse_if_last_admin(person: User) -> None:
+    active = User.objects.filter(is_active=True).exclude(id=person.id)
+    if role_of(person) is Role.ADMIN and not any(role_of(one) is Role.ADMIN for one in active):
+        raise WrongState("Nobody else is an admin: make somebody one first.")

@@ -1,0 +1,186 @@
+"""The life of one event: who got it, what each delivery waits for, and who did not get it and why.
+
+For people and the API, not for the engine: it reads many tables and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from django.db.models import Case, Count, F, OuterRef, Subquery, When
+from django.db.models.functions import Now
+
+from events.explain import NEARNESS, Explanation, why_not
+from events.matching import facts_of
+from events.models import Attempt, Delivery, Event, FanOut, Lane, OwedDelivery, Subscription
+from events.models.delivery import DeliveryQuerySet
+from events.probe import TEST_TYPE
+from events.rules import ids
+from events.rules.states import FINISHED, DeliveryState
+from events.rules.waiting import Gate, Wait, wait_of
+
+DELIVERIES_SHOWN = 200
+MISSES_SHOWN = 100
+SUBSCRIPTIONS_ASKED = 2_000
+"""Of those without a delivery: the newest ones are explained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One delivery. `due_at` is the next planned try; `wait` is None once it is finished."""
+
+    delivery: Delivery
+    subscription: Subscription | None
+    due_at: datetime | None
+    wait: Wait | None
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """A subscription that did not get the event."""
+
+    subscription: Subscription
+    why: Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """`expanding` deliveries are promised and not yet made; `more` says that some are not shown."""
+
+    event: Event
+    lives: Sequence[Life]
+    expanding: int
+    misses: Sequence[Miss]
+    more: bool
+
+
+def timeline(event: Event, *, tenant: str | None) -> Timeline:
+    """Of an event that the caller may see: what one tenant (None: an operator) may know of it."""
+    found = readable(Delivery.objects.seen_by(tenant).of_event(event.id))
+    rows = list(found[: DELIVERIES_SHOWN + 1])
+    remaining = _remaining(event, tenant)
+    return Timeline(
+        event=event,
+        lives=lives_of(rows[:DELIVERIES_SHOWN]),
+        expanding=len(remaining),
+        misses=_misses(event, tenant, {row.subscription for row in rows}, remaining),
+        more=len(rows) > DELIVERIES_SHOWN,
+    )
+
+
+def readable(found: DeliveryQuerySet) -> DeliveryQuerySet:
+    """With `planned_at` for `due_at`: a test is due at infinity, which Python cannot hold."""
+    finite = Case(When(due_at__lt=ids.time_of(UUID(int=2**128 - 1)), then=F("due_at")))
+    return found.defer("due_at").annotate(planned_at=finite)
+
+
+def lives_of(deliveries: Sequence[Delivery]) -> list[Life]:
+    """What is known of each of some `readable` deliveries, in six queries at most."""
+    pending = [row.id for row in deliveries if row.state == DeliveryState.PENDING]
+    subscriptions = {row.subscription for row in deliveries}
+    gates = _gates(subscriptions, busy=bool(pending))
+    heads = _heads(pending)
+    attempts = _attempts([row.id for row in deliveries])
+    return [
+        _life(row, gates.get(row.subscription), heads.get(row.id), attempts.get(row.id, []))
+        for row in deliveries
+    ]
+
+
+def _life(
+    row: Delivery,
+    gate: tuple[Subscription, Gate] | None,
+    head: UUID | None,
+    attempts: Sequence[Attempt],
+) -> Life:
+    due_at: datetime | None = getattr(row, "planned_at", None)
+    wait = None
+    if gate is not None and row.state not in FINISHED:
+        wait = wait_of(
+            gate[1],
+            due_at=due_at,
+            lease_until=row.lease_until,
+            behind=head if head != row.id else None,
+        )
+    return Life(row, gate[0] if gate else None, due_at, wait, attempts)
+
+
+def _gates(wanted: Collection[UUID], *, busy: bool) -> dict[UUID, tuple[Subscription, Gate]]:
+    """The subscriptions and what stands before their lanes, by Postgres's clock."""
+    lanes = Lane.objects.filter(pk__in=wanted).select_related("subscription").annotate(at=Now())
+    in_flight = _in_flight(wanted) if busy else {}
+    return {
+        lane.pk: (lane.subscription, _gate(lane, lane.at, in_flight.get(lane.pk, 0)))
+        for lane in lanes
+    }
+
+
+def _gate(lane: Lane, now: datetime, in_flight: int) -> Gate:
+    to = lane.subscription
+    limits = (to.max_concurrency, lane.ramp, lane.limit)
+    return Gate(
+        now=now,
+        deleted=to.deleted_at is not None,
+        state=to.state,
+        resume_at=to.resume_at,
+        breaker=lane.breaker,
+        cap=min(limit for limit in limits if limit is not None),
+        in_flight=in_flight,
+        rate=to.rate_limit,
+        tokens=lane.tokens,
+        tokens_at=lane.tokens_at,
+    )
+
+
+def _in_flight(wanted: Collection[UUID]) -> dict[UUID, int]:
+    flying = OwedDelivery.objects.filter(subscription__in=wanted, state=DeliveryState.IN_FLIGHT)
+    return dict(flying.values_list("subscription").annotate(n=Count("id")))
+
+
+def _heads(pending: Collection[UUID]) -> dict[UUID, UUID]:
+    """For those in an order: the first delivery of it, one index probe each."""
+    same = OwedDelivery.objects.filter(
+        subscription=OuterRef("subscription"), ordering_key=OuterRef("ordering_key")
+    )
+    first = Subquery(same.order_by("created_at", "id").values("id")[:1])
+    ordered = OwedDelivery.objects.filter(id__in=pending, ordering_key__isnull=False)
+    return dict(ordered.annotate(head=first).values_list("id", "head")) if pending else {}
+
+
+def _attempts(deliveries: Sequence[UUID]) -> dict[UUID, list[Attempt]]:
+    """Without headers and bodies, which a page of them would be too big with."""
+    found: dict[UUID, list[Attempt]] = {}
+    if deliveries:
+        since = ids.first_of(min(deliveries))
+        rows = Attempt.objects.filter(delivery__in=deliveries, id__gte=since).order_by("id")
+        for row in rows.defer("request_headers", "response_headers", "response_body"):
+            found.setdefault(row.delivery, []).append(row)
+    return found
+
+
+def _remaining(event: Event, tenant: str | None) -> Collection[UUID]:
+    """The subscriptions whose delivery a worker has yet to make."""
+    marker = FanOut.objects.filter(event=event.id).values_list("remaining", flat=True).first()
+    if not marker or tenant is None:
+        return set(marker or ())
+    seen = Subscription.objects.seen_by(tenant).filter(id__in=marker)
+    return set(seen.values_list("id", flat=True))
+
+
+def _misses(
+    event: Event, tenant: str | None, got: Collection[UUID], remaining: Collection[UUID]
+) -> list[Miss]:
+    """The nearest misses first; a test goes to one subscription on purpose."""
+    if event.type == TEST_TYPE:
+        return []
+    rows: Iterable[Subscription] = Subscription.objects.seen_by(tenant).order_by("-id")
+    others = [row for row in rows[:SUBSCRIPTIONS_ASKED] if row.id not in got | remaining]
+    explained = partial(why_not, event, facts=facts_of(event))
+    misses = [Miss(row, explained(row)) for row in others]
+    misses.sort(key=lambda miss: NEARNESS.index(miss.why.kind))
+    return misses[:MISSES_SHOWN]
