@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from dataclasses import dataclass
 
 import uvloop
@@ -20,6 +21,18 @@ PUMP = 30.0
 """Seconds after which a pump ends though there is more: so that a worker hears its broker."""
 
 
+SHORT = 0.2
+"""Seconds that a pump may last without a beat of its own."""
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """The last beat that this process wrote."""
+
+    at: float = 0.0
+    pumping: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Engine:
     """What one process keeps between pumps. Its event loop belongs to whoever pumps."""
@@ -29,6 +42,7 @@ class _Engine:
     runner: asyncio.Runner
     window: Window
     lock: threading.Lock
+    pulse: _Pulse
 
 
 _engine: _Engine | None = None
@@ -62,6 +76,7 @@ def _this_process() -> _Engine:
             runner=asyncio.Runner(loop_factory=uvloop.new_event_loop),
             window=Window(worker=name, size=settings.REDRIVE_WINDOW, transport=transport),
             lock=threading.Lock(),
+            pulse=_Pulse(),
         )
     return _engine
 
@@ -72,11 +87,19 @@ async def _run(engine: _Engine, role: Role) -> int:
         return await engine.window.run(seconds=PUMP, stopping=stopping)
     finally:
         beating.cancel()
-        await asyncio.to_thread(beat, engine.name, role, doing="idle", load={})
+        if engine.pulse.pumping or time.monotonic() - engine.pulse.at > BEAT:
+            await _say(engine, role, "idle")
 
 
 async def _beat(engine: _Engine, role: Role) -> None:
+    """Beats while a pump lasts; most are over before the first beat, and cost none."""
+    await asyncio.sleep(SHORT)
     while True:
-        load = {"in_flight": engine.window.in_flight, "window": settings.REDRIVE_WINDOW}
-        await asyncio.to_thread(beat, engine.name, role, doing="pumping", load=load)
+        await _say(engine, role, "pumping")
         await asyncio.sleep(BEAT)
+
+
+async def _say(engine: _Engine, role: Role, doing: str) -> None:
+    engine.pulse.pumping, engine.pulse.at = doing == "pumping", time.monotonic()
+    load = {"in_flight": engine.window.in_flight, "window": settings.REDRIVE_WINDOW}
+    await asyncio.to_thread(beat, engine.name, role, doing=doing, load=load)

@@ -34,6 +34,10 @@ ASK = 0.25
 FAILURES = 3
 """Refused pumps in a row after which the dispatcher delivers by itself."""
 
+DEAF = 1.0
+"""Seconds in which a worker should have heard a pump: a broker that is back is not yet heard by
+workers that wait before they try it again, so until then the dispatcher helps."""
+
 TRIAL = 5.0
 """Seconds between two tries to reach a broker that was away."""
 
@@ -45,7 +49,7 @@ class Dispatcher:
         self.name = process_name()
         self._jobs = ThreadPoolExecutor(4, "job")
         self._running: set[str] = set()
-        self._asked = self._beaten = self._failed = 0.0
+        self._asked = self._beaten = self._failed = self._unheard = 0.0
         self._failures = 0
         self._own: threading.Thread | None = None
 
@@ -61,8 +65,11 @@ class Dispatcher:
             self._beaten = now
             load = {"alone": self.alone}
             beat(self.name, Role.DISPATCHER, doing="dispatching", load=load)
-        slots = max(1, Heartbeat.objects.alive().filter(role=Role.WORKER).count())
-        due = due_lanes(most=slots)
+        doing = list(
+            Heartbeat.objects.alive().filter(role=Role.WORKER).values_list("doing", flat=True)
+        )
+        due = due_lanes(most=max(1, len(doing)))
+        self._unheard = self._unheard or now if due and "pumping" not in doing else 0.0
         if due and now - self._asked >= ASK:
             self._asked = now
             self._ask(due)
@@ -70,8 +77,10 @@ class Dispatcher:
             self._start(name)
 
     def _ask(self, pumps: int) -> None:
-        if self.alone and time.monotonic() - self._failed < TRIAL:
+        now = time.monotonic()
+        if self.alone or (self._unheard and now - self._unheard > DEAF):
             self._pump_here()
+        if self.alone and now - self._failed < TRIAL:
             return
         try:
             for _ in range(pumps):
