@@ -9,13 +9,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import Request, urlopen
+
+import psutil
 
 PATIENCE = 60.0
 KEY = "rdk_benchkey_" + "b" * 43
@@ -31,7 +34,9 @@ def free_port() -> int:
 class Stack:
     """Redrive with embedded servers, up while the context lasts."""
 
-    def __init__(self, folder: Path, *, workers: int) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int, extra: Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
@@ -44,6 +49,7 @@ class Stack:
             "REDRIVE_BOOTSTRAP_API_KEY": KEY,
             "REDRIVE_ALLOW_ADDRESSES": "127.0.0.0/8",
             "REDRIVE_LOG_LEVEL": "WARNING",
+            **(extra or {}),
         }
 
     def __enter__(self) -> Self:
@@ -68,6 +74,19 @@ class Stack:
         self._log.close()
         if error is not None:
             sys.stderr.write((self._folder / "stack.log").read_text(errors="replace")[-4_000:])
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor, above all processes of the stack."""
+        return self._process.pid
+
+    @cached_property
+    def settings(self) -> Mapping[str, str]:
+        """What the supervisor gave its processes: the addresses of the servers it started."""
+        for process in psutil.Process(self.pid).children(recursive=True):
+            if "dispatch" in process.cmdline():
+                return dict(process.environ())
+        raise RuntimeError("the stack has no dispatcher")
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """One call of the REST API; an error status is raised with its problem."""

@@ -50,6 +50,12 @@ REDRIVE_ALLOW_ADDRESSES = env.networks(
     "REDRIVE_ALLOW_ADDRESSES", "", "Networks (CIDR) that deliveries may go to beside public ones."
 )
 REDRIVE_WINDOW = env.integer("REDRIVE_WINDOW", 256, "Sends in flight a worker process.", least=1)
+REDRIVE_LEASE_GRACE = env.number(
+    "REDRIVE_LEASE_GRACE", 15, "Seconds that a worker's lease outlives the send it is for."
+)
+REDRIVE_BREAKER_OPEN = env.number(
+    "REDRIVE_BREAKER_OPEN", 30, "Seconds that a breaker stays open the first time; it doubles."
+)
 REDRIVE_POLL = env.number("REDRIVE_POLL", 0.1, "Seconds between two looks for due deliveries.")
 REDRIVE_EVENT_MAX_BYTES = env.integer(
     "REDRIVE_EVENT_MAX_BYTES", 262_144, "Bytes that one event may have.", least=1
@@ -81,6 +87,10 @@ REDRIVE_JOBS = {
     "events.roll": 5.0,
     "events.retain": 600.0,
     "dlq.replay": 0.5,
+    "monitoring.sample": 1.0,
+    "monitoring.findings": 2.0,
+    "monitoring.lanes": 10.0,
+    "monitoring.keep": 30.0,
 }
 """Periodic jobs of the dispatcher: the task's name and the seconds between two starts."""
 
@@ -122,6 +132,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "monitoring.preferences.ZoneMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
 AUTHENTICATION_BACKENDS = [
@@ -142,6 +153,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "events.roles.context",
+                "monitoring.context.console",
             ],
         },
     }
@@ -248,3 +261,6 @@ LOGGING = logging_config(
         "REDRIVE_LOG_FORMAT", "text", "`text` for people, `json` for machines.", of=("text", "json")
     ),
 )
+
+REDRIVE_DECLARED = env.DECLARED
+"""What the settings page shows; values are masked there."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from events import statements
@@ -25,9 +26,6 @@ LANES_AT_ONCE = 64
 
 FIRST = UUID(int=0)
 """The cursor before the first lane."""
-
-CLAIM_GRACE = 15.0
-"""Seconds that a lease outlives the send it is for."""
 
 PROBE_GRACE = 5.0
 """Seconds after which a half-open breaker gives up on a probe whose worker died."""
@@ -181,7 +179,12 @@ FROM claimed AS c LEFT JOIN events_event AS e ON e.id = c.event_id
 
 def claim_one(delivery: UUID, *, worker: str, lease: UUID) -> Claim | None:
     """Takes one pending delivery, whatever the state of its lane; None if it is taken or gone."""
-    values = {"delivery": delivery, "worker": worker, "lease": lease, "grace": CLAIM_GRACE}
+    values = {
+        "delivery": delivery,
+        "worker": worker,
+        "lease": lease,
+        "grace": settings.REDRIVE_LEASE_GRACE,
+    }
     with transaction.atomic():
         rows = statements.rows(CLAIM_ONE, values)
     return _claim(rows[0], lease) if rows else None
@@ -195,7 +198,7 @@ def claim(*, want: int, cursor: UUID, worker: str, lease: UUID) -> Claimed:
         "want": want,
         "lease": lease,
         "worker": worker,
-        "grace": CLAIM_GRACE,
+        "grace": settings.REDRIVE_LEASE_GRACE,
         "probe_grace": PROBE_GRACE,
     }
     with transaction.atomic():

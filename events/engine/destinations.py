@@ -35,7 +35,7 @@ class Destinations:
     """The newest version of each subscription that this process has sent to."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[UUID, int], Destination] = OrderedDict()
+        self._known: OrderedDict[tuple[UUID, int], Destination | vault.Unreadable] = OrderedDict()
 
     def learn(self, wanted: Iterable[tuple[UUID, int]]) -> None:
         """Reads those (subscription, version) that are not known yet, in two queries."""
@@ -46,19 +46,32 @@ class Destinations:
         }
         if missing:
             for row in _rows(missing):
-                self._known[row.id, row.version] = destination_of(row)
+                self._known[row.id, row.version] = _readable(row)
         while len(self._known) > KEPT:
             self._known.popitem(last=False)
 
     def get(self, subscription: UUID, version: int) -> Destination | None:
-        """None if the subscription moved on between the claim and the reading."""
-        return self._known.get((subscription, version))
+        """None if the subscription moved on between the claim and the reading.
+
+        Raises vault.Unreadable if its secrets cannot be read: that is no one else's trouble.
+        """
+        found = self._known.get((subscription, version))
+        if isinstance(found, vault.Unreadable):
+            raise found
+        return found
 
 
 def _rows(subscriptions: Iterable[UUID]) -> Iterable[Subscription]:
     signing = Secret.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
     newest_first = Prefetch("secrets", signing.order_by("-created_at"))
     return Subscription.objects.filter(id__in=subscriptions).prefetch_related(newest_first)
+
+
+def _readable(row: Subscription) -> Destination | vault.Unreadable:
+    try:
+        return destination_of(row)
+    except vault.Unreadable as error:
+        return error
 
 
 def destination_of(row: Subscription) -> Destination:

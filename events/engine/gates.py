@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -20,7 +21,9 @@ from events.rules.outcome import Fault, Outcome, fault
 from events.rules.states import SubscriptionState
 from events.rules.verdict import Gone, Verdict
 
-POLICY = BreakerPolicy()
+
+def policy() -> BreakerPolicy:
+    return BreakerPolicy(open_for=settings.REDRIVE_BREAKER_OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def advance_lanes(results: Sequence[Seen], *, unsettled: AbstractSet[UUID]) -> N
     for lane in held.annotate(at=Now(), cap=cap, adaptive=adaptive).order_by("pk"):
         seen = by_lane[lane.pk]
         tally = rule.tally(fault(one.outcome) for one in seen)
-        after = rule.advance(lane.breaker, tally, now=lane.at, policy=POLICY, cap=lane.cap)
+        after = rule.advance(lane.breaker, tally, now=lane.at, policy=policy(), cap=lane.cap)
         changes = Lane.columns_of(after) if after != lane.breaker else {}
         if lane.adaptive:
             changes |= _adapted(lane, seen, cap=lane.cap)

@@ -94,6 +94,7 @@ class Window:
                 await asyncio.sleep(BATCHING if taken else LINGER)
         except OperationalError as error:
             log.warning("claiming stopped: %s", error)
+            await self._in(self._claiming, lambda: connection.close())  # noqa: PLW0108 - its own
         finally:
             if self._sending:
                 await asyncio.wait(set(self._sending))
@@ -127,6 +128,15 @@ class Window:
                 return taken.claims
 
     async def _deliver(self, claimed: Claim, since: float) -> None:
+        """A failure of our own at one delivery is counted against it and harms no other."""
+        try:
+            await self._send(claimed, since)
+        except Exception as error:
+            log.exception("a delivery failed in our own code")
+            words = f"sending failed: {type(error).__name__}"
+            await self._in(self._recording, partial(strike, claimed, words=words))
+
+    async def _send(self, claimed: Claim, since: float) -> None:
         to = self._destinations.get(claimed.subscription, claimed.version)
         if claimed.event is None:
             await self._in(self._recording, partial(strike, claimed, words="its event is gone"))

@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Sequence
 
+from django.conf import settings
 from django.db import DatabaseError, OperationalError, close_old_connections, connection
 
-from events.engine.claim import CLAIM_GRACE
 from events.engine.record import Result, record
 from events.engine.rescue import strike
 
@@ -21,7 +21,7 @@ def record_safely(results: Sequence[Result], worker: str) -> None:
     After the leases have run out it gives up: rescue makes the deliveries due again, and
     receivers know the repeats by their webhook-id.
     """
-    ends, pause = time.monotonic() + CLAIM_GRACE, 0.1
+    ends, pause = time.monotonic() + settings.REDRIVE_LEASE_GRACE, 0.1
     while True:
         try:
             record(results, worker=worker)

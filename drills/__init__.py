@@ -1,0 +1,1 @@
+"""Fault drills on real processes, with the ledger audited after each: `make drill`."""

@@ -1,0 +1,147 @@
+"""The laws that must hold after every drill.
+
+The producer's journal, the database and the receiver's journal are compared. Each law gives the
+sentences of what broke it; none is the aim.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from events.rules import ids
+from events.rules.ids import Prefix
+
+SUBSCRIPTIONS = 3
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What each side says. `accepted` maps the producer's event ids to the ids it was given."""
+
+    accepted: Mapping[str, str]
+    received: Sequence[Mapping[str, Any]]
+    database: psycopg.Connection[Any]
+
+    @property
+    def arrived(self) -> Counter[str]:
+        """How often each webhook-id was answered with 2xx."""
+        return Counter(line["id"] for line in self.received if 200 <= line["status"] < 300)
+
+
+def read_journal(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal; a last line that was cut is left out."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def lost_events(found: Evidence) -> Iterable[str]:
+    """(a) Every accepted event is stored."""
+    rows = found.database.execute(
+        "SELECT producer_event_id FROM events_event WHERE source = '/drill'"
+    )
+    stored = {name for (name,) in rows}
+    return [
+        f"event {name} was accepted and is not stored"
+        for name in found.accepted
+        if name not in stored
+    ]
+
+
+def wrong_fan_out(found: Evidence) -> Iterable[str]:
+    """(b) Every event has exactly one delivery for each subscription."""
+    rows = found.database.execute(
+        "SELECT e.producer_event_id, count(d.id), count(DISTINCT d.subscription_id) "
+        "FROM events_event AS e LEFT JOIN events_delivery AS d "
+        "ON d.event_id = e.id AND d.replay_id IS NULL "
+        "WHERE e.source = '/drill' GROUP BY e.id, e.producer_event_id "
+        "HAVING count(d.id) <> %s OR count(DISTINCT d.subscription_id) <> %s",
+        (SUBSCRIPTIONS, SUBSCRIPTIONS),
+    )
+    return [f"event {name} has {n} deliveries to {subs} subscriptions" for name, n, subs in rows]
+
+
+def false_deliveries(found: Evidence) -> Iterable[str]:
+    """(c) What is called delivered was answered with 2xx, and nothing else arrived."""
+    arrived = found.arrived
+    rows = found.database.execute("SELECT webhook_id, state FROM events_delivery")
+    states = {public(webhook_id): state for webhook_id, state in rows}
+    for name, state in states.items():
+        if state == "delivered" and name not in arrived:
+            yield f"{name} is called delivered and never arrived"
+    for name in arrived:
+        if name not in states:
+            yield f"{name} arrived and is not known"
+
+
+def unaccounted(found: Evidence) -> Iterable[str]:
+    """(e) Created = delivered + dead + cancelled + owed, for every lane."""
+    rows = found.database.execute(
+        "SELECT l.subscription_id, l.owed, coalesce(o.owed, 0) "
+        "FROM (SELECT subscription_id, sum(created - delivered - dead - cancelled) AS owed "
+        "      FROM events_ledgerentry GROUP BY 1) AS l "
+        "LEFT JOIN (SELECT subscription_id, count(*) AS owed FROM events_owed GROUP BY 1) AS o "
+        "USING (subscription_id) WHERE l.owed <> coalesce(o.owed, 0)"
+    )
+    return [
+        f"lane {lane}: the ledger says {said} are owed, {owed} are" for lane, said, owed in rows
+    ]
+
+
+def still_owed(found: Evidence) -> Iterable[str]:
+    """(f) With the fault over, everything ends: nothing is owed, in flight or dead."""
+    rows = found.database.execute(
+        "SELECT state, count(*) FROM events_delivery WHERE state <> 'delivered' GROUP BY state"
+    )
+    return [f"{n} deliveries are {state}" for state, n in rows]
+
+
+def disorder(found: Evidence) -> Iterable[str]:
+    """(g) What the ordered endpoint took, with repeats removed, is in the order of publishing."""
+    last: dict[Any, int] = {}
+    seen: set[str] = set()
+    for line in found.received:
+        if line["path"] != "/ordered" or line["status"] != 200 or line["id"] in seen:
+            continue
+        seen.add(line["id"])
+        if line["number"] <= last.get(line["key"], 0):
+            yield f"key {line['key']}: {line['number']} came after {last[line['key']]}"
+        last[line["key"]] = line["number"]
+
+
+def unsigned(found: Evidence) -> Iterable[str]:
+    """(j) Every request verifies."""
+    return [
+        f"{line['id']} came with a wrong signature" for line in found.received if not line["signed"]
+    ]
+
+
+LAWS = (lost_events, wrong_fan_out, false_deliveries, unaccounted, still_owed, disorder, unsigned)
+
+
+def audit(found: Evidence) -> list[str]:
+    """Every broken law, with a few examples each; empty if all hold."""
+    broken = []
+    for law in LAWS:
+        wrong = list(law(found))
+        if wrong:
+            broken.append(f"{law.__name__}: {len(wrong)}, such as {'; '.join(wrong[:SHOWN])}")
+    return broken
+
+
+def repeats(found: Evidence) -> int:
+    """How many requests a receiver was sent beyond the one that it took: explained by kills."""
+    return sum(count - 1 for count in found.arrived.values())
+
+
+def public(identifier: UUID) -> str:
+    """A delivery's public id, as the receiver sees it."""
+    return ids.encode(Prefix.DELIVERY, identifier)

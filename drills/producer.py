@@ -1,0 +1,97 @@
+"""The producer: publishes at a steady rate, tries again until it is answered, and keeps a journal.
+
+An event is in the journal only once it was accepted (202, or 200 for a repeat): what is in there
+must never be lost. Every event has an id of its own, so a repeat after a cut connection is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import uvloop
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
+
+KEYS = 8
+PATIENCE = 60.0
+
+
+class Producer:
+    """A thread that publishes while the context lasts."""
+
+    def __init__(self, url: str, key: str, journal: Path, *, rate: float, run: int) -> None:
+        self._url = f"{url}/api/v1/events"
+        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        self._journal = journal.open("a")
+        self._rate = rate
+        self._run_number = run
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._run()), daemon=True)
+        self.accepted: dict[str, str] = {}
+        self.repeats = 0
+        self.refused: list[str] = []
+
+    def __enter__(self) -> Producer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE + 30)
+
+    async def _run(self) -> None:
+        """One lane a key, so that a key's events are published one after the other."""
+        client = ClientBuilder().no_proxy().timeout(timedelta(seconds=5)).build()
+        async with client:
+            await asyncio.gather(*(self._lane(client, key) for key in range(KEYS)))
+        self._journal.close()
+
+    async def _lane(self, client: Client, key: int) -> None:
+        number = 0
+        began = time.monotonic()
+        while not self._stop.is_set():
+            number += 1
+            name = f"{self._run_number}-{key}-{number}"
+            # Later runs go on where earlier ones ended, so an order holds over all of them.
+            data = {"key": key, "number": self._run_number * 1_000_000 + number}
+            await self._publish(client, name, data)
+            ahead = began + number * KEYS / self._rate - time.monotonic()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+
+    async def _publish(self, client: Client, name: str, data: dict[str, int]) -> None:
+        event = {
+            "type": "drill.event",
+            "source": "/drill",
+            "id": name,
+            "data": data,
+            "ordering_key": str(data["key"]),
+        }
+        body, ends = json.dumps(event).encode(), time.monotonic() + PATIENCE
+        while time.monotonic() < ends:
+            try:
+                request = client.post(self._url).headers(self._headers).body_bytes(body)
+                response = await request.build().send()
+                text = await response.text()
+            except PyreqwestError:
+                await asyncio.sleep(0.1)
+                continue
+            if response.status in (200, 202):
+                self._accept(name, json.loads(text))
+                return
+            if response.status not in (429, 502, 503):
+                self.refused.append(f"{name}: {response.status} {text}")
+                return
+            await asyncio.sleep(0.2)
+        self.refused.append(f"{name}: no answer for {PATIENCE:.0f} s")
+
+    def _accept(self, name: str, answer: dict[str, object]) -> None:
+        self.accepted[name] = str(answer["id"])
+        self.repeats += bool(answer["duplicate"])
+        self._journal.write(json.dumps({"name": name, "id": answer["id"]}) + "\n")
+        self._journal.flush()
