@@ -4,7 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
-websocket_urlpatterns: list[Any] = []
+from dlq.api import router as dlq
+from events.api import deliveries, events, reference, subscriptions, verbs
+from events.api.refusals import missing, unreadable
+from events.api.rest import Rest
+from monitoring.api import router as monitoring
+from monitoring.consumers import console
+from monitoring.probes import healthz, readyz
+
+api = Rest()
+for router in (
+    events.router,
+    subscriptions.router,
+    verbs.router,
+    deliveries.router,
+    dlq,
+    monitoring,
+):
+    api.add_router("", router)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", api.urls),
+    path("api/docs", reference.page_of(api), name="api-docs"),
+    re_path(r"^api(/|$)", missing),
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("", include("monitoring.console.urls")),
+    path("", include("events.console.urls")),
+    path("", include("dlq.console.urls")),
+]
+websocket_urlpatterns: list[Any] = [path("ws/console/", console)]
+
+handler400 = unreadable

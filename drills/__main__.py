@@ -20,7 +20,7 @@ from drills.laws import audit, repeats
 from drills.producer import Producer
 from drills.rig import Rig
 
-LOAD = 3.0
+LOAD = 2.0
 """Seconds of load before and after a fault."""
 
 RATE = 100.0

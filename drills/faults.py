@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import psutil
+import psycopg
 
 from drills.rig import Rig
 
@@ -105,12 +106,10 @@ def fill_disk(rig: Rig) -> None:
             "CREATE OR REPLACE FUNCTION drill_full() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$"
         )
-        database.execute(
-            "CREATE TRIGGER drill_full BEFORE INSERT ON events_event FOR EACH ROW "
-            "EXECUTE FUNCTION drill_full()"
-        )
+        made = "CREATE TRIGGER drill_full BEFORE INSERT ON events_event FOR EACH ROW "
+        _persist(lambda: database.execute(made + "EXECUTE FUNCTION drill_full()"))
         time.sleep(HOLD)
-        database.execute("DROP TRIGGER drill_full ON events_event")
+        _persist(lambda: database.execute("DROP TRIGGER drill_full ON events_event"))
 
 
 def restart_in_turn(rig: Rig) -> None:
@@ -136,6 +135,18 @@ FAULTS = (
     Fault("table locked for 4 s", "lock time-out, backoff", lock_tables, 30, quick=False),
     Fault("deployment", "nothing lost", restart_in_turn, 40, quick=False),
 )
+
+
+def _persist(change: Callable[[], object]) -> None:
+    """Publishes under way may deadlock with a change of their table: then it is tried again."""
+    for _ in range(50):
+        try:
+            change()
+        except psycopg.errors.DeadlockDetected:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("the table could not be changed under load")
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:

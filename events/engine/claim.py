@@ -64,6 +64,8 @@ class Claimed:
 
 # Why not the ORM: a recursive loose index scan, laterals with a limit a lane, and SKIP LOCKED on
 # the gate, in one round trip. Walks owed_lane, counts owed_in_flight; test_plans holds it to that.
+# Deliveries are skipped where they are locked: our snapshot may be older than the gate that we
+# hold, and whoever is just recording one of them may be waiting for that gate.
 # An open breaker that is due lets one delivery through, as does a half-open one whose probe died;
 # the lease of a dead probe does not count, or the next probe would have to wait for it.
 CLAIM = """
@@ -127,11 +129,14 @@ WITH RECURSIVE walk(subscription_id, n) AS (
     ) AS o
     WHERE quota.n > 0
     ORDER BY turn LIMIT %(want)s
+), picked AS MATERIALIZED (
+    SELECT due.* FROM due JOIN events_owed AS o ON o.id = due.id AND o.state = 'pending'
+    FOR NO KEY UPDATE OF o SKIP LOCKED
 ), claimed AS (
     UPDATE events_owed AS o
     SET state = 'in_flight', lease = %(lease)s, worker = %(worker)s,
         lease_until = now() + make_interval(secs => due.timeout + %(grace)s)
-    FROM due WHERE o.id = due.id AND o.state = 'pending'
+    FROM picked AS due WHERE o.id = due.id
     RETURNING o.id, o.event_id, o.subscription_id, o.attempts, o.webhook_id, o.tenant,
         o.owner, o.event_type, due.version, due.state AS gate_state
 ), taken AS (

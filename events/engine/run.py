@@ -46,7 +46,7 @@ FRESH = 2.0
 LINGER = 0.02
 """Seconds until an empty claim is tried again while sends are under way."""
 
-EMPTY = 5
+EMPTY = 10
 """Empty claims in a row after which due work is left to the workers that hold its lanes."""
 
 BATCHING = 0.005

@@ -87,7 +87,7 @@ class Transport:
         try:
             sent.outcome = await self._try(request, sent, began)
         except (TimeoutError, errors.PyreqwestError) as error:
-            sent.outcome = _failure(error, sent)
+            sent.outcome = _failure(error)
         sent.total_ms = _since(began)
         return sent
 
@@ -107,11 +107,9 @@ class Transport:
         building = client.post(endpoint.url).headers(request.headers).body_bytes(request.body)
         async with building.timeout(left).build_streamed() as response:
             sent.first_byte_ms = _since(began)
-            sent.response_headers = [
-                (name, value.replace("\0", "�")) for name, value in response.headers.items()
-            ]
+            sent.response_headers = _headers(response)
             sent.response_body = await _body(response)
-            return Responded(response.status, response.get_header("retry-after"))
+            return Responded(response.status, _header(response, "retry-after"))
 
     async def _resolve(self, endpoint: Endpoint, seconds: float) -> str | Blocked | Unreachable:
         """The address to connect to, after every address of the name was judged."""
@@ -168,9 +166,25 @@ def _kind_of_lookup(error: socket.gaierror) -> UnreachableKind:
     return UnreachableKind.DNS if error.errno in unknown else UnreachableKind.RESOLVER
 
 
+def _headers(response: Response) -> list[tuple[str, str]]:
+    """As they came; NUL, and a value that is not ASCII, are replaced by a mark."""
+    try:
+        return [(name, value.replace("\0", "�")) for name, value in response.headers.items()]
+    except ValueError:
+        return [(name, _header(response, name) or "�") for name in response.headers]
+
+
+def _header(response: Response, name: str) -> str | None:
+    """None too where the client cannot give the value, because it is not ASCII."""
+    try:
+        return response.get_header(name)
+    except ValueError:
+        return None
+
+
 async def _body(response: Response) -> bytes:
     """Reads at most 64 KB, so that a short answer leaves the connection usable, keeps 16."""
-    length = response.get_header("content-length") or ""
+    length = _header(response, "content-length") or ""
     ends = int(length) if length.isdigit() and len(length) < 10 else BODY_READ
     body = b""
     while len(body) < min(ends, BODY_READ):
@@ -181,26 +195,25 @@ async def _body(response: Response) -> bytes:
     return body[:BODY_KEPT]
 
 
-def _failure(error: TimeoutError | errors.PyreqwestError, sent: Sent) -> Outcome:
+def _failure(error: TimeoutError | errors.PyreqwestError) -> Outcome:
     causes = error.details.get("causes") if isinstance(error, errors.RequestError) else None
-    detail = "; ".join(cause["message"] for cause in causes or ()) or str(error)
+    # Without the URL: its words are no cause, and its query may hold a token.
+    said = (cause["message"] for cause in causes or () if " for url (" not in cause["message"])
+    detail = "; ".join(said) or type(error).__name__
     match error:
-        case errors.ConnectTimeoutError() if not _spoke(detail):
+        case errors.ConnectTimeoutError() if "(Connect)" in detail:
             return TimedOut(TimeoutPhase.CONNECT, "")
+        case errors.ReadTimeoutError():
+            return TimedOut(TimeoutPhase.TOTAL, "")
         case TimeoutError():
-            phase = TimeoutPhase.TOTAL if sent.first_byte_ms is not None else TimeoutPhase.RESPONSE
-            return TimedOut(phase, "")
+            # Also said of a connection that is made and then silent, or floods us with 1xx.
+            return TimedOut(TimeoutPhase.RESPONSE, "")
         case _:
             return Unreachable(_kind(detail.lower()), detail)
 
 
-def _spoke(detail: str) -> bool:
-    """Whether the peer did answer: a flood of 1xx is reported as a time-out of the connect."""
-    return "header" in detail
-
-
 _WORDS = (
-    (UnreachableKind.TLS, ("certificate", "tls", "handshake", "unknownissuer")),
+    (UnreachableKind.TLS, ("certificate", "tls", "handshake", "fatal alert", "corrupt message")),
     (UnreachableKind.REFUSED, ("connection refused",)),
     (UnreachableKind.RESET, ("reset", "broken pipe", "closed before", "unexpected eof", "aborted")),
     (UnreachableKind.PROTOCOL, ("invalid http", "invalid header", "too large", "parse", "body")),

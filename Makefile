@@ -1,0 +1,57 @@
+# Redrive. `make up` runs it, `make demo` runs it with live traffic, `make test` proves it.
+
+# uv: the one on the path, else one of our own in .uv, which touches nothing of the system.
+UV := $(shell command -v uv || echo .uv/uv)
+PYTHON := .venv/bin/python
+TEMPLATES = $(shell find templates -name '*.html')
+SYNCED := .venv/.synced
+
+# mypy's Django plugin loads the settings; nothing is connected to.
+CHECKED := DATABASE_URL=postgresql://check REDIS_URL=redis://check \
+	REDRIVE_SECRET_KEY=check REDRIVE_SECRET_KEYS=check
+
+.PHONY: up demo down test check bench drill drill-quick screenshots browser
+
+up demo down: $(SYNCED)
+	@exec $(PYTHON) -m config.stack $@
+
+test: $(SYNCED) browser
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: $(SYNCED)
+	@$(PYTHON) -m ruff format --check -q .
+	@$(PYTHON) -m ruff check -q .
+	@out=$$(.venv/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
+	@$(CHECKED) $(PYTHON) -m mypy --explicit-package-bases .
+	@$(if $(TEMPLATES),.venv/bin/djade --check --target-version 5.2 $(TEMPLATES),true)
+	@$(if $(TEMPLATES),.venv/bin/djlint --quiet --lint --ignore H015,H030,H031,H043 templates,true)
+	@$(PYTHON) -m pytest -q tests/check
+
+bench: $(SYNCED)
+	@exec $(PYTHON) -m bench $(ARGS)
+
+drill: $(SYNCED)
+	@exec $(PYTHON) -m drills $(ARGS)
+
+drill-quick: $(SYNCED)
+	@exec $(PYTHON) -m drills --quick $(ARGS)
+
+screenshots: $(SYNCED) browser
+	@exec $(PYTHON) -m tests.browser.screenshots
+
+$(SYNCED): pyproject.toml uv.lock | $(UV)
+	@$(UV) sync --locked --quiet
+	@touch $@
+
+.uv/uv: .ci/get_uv.py
+	@python3 .ci/get_uv.py $@
+
+# The browser tests drive the system's Chromium.
+browser:
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null; then \
+		if [ "$$(id -u)" = 0 ]; then as=; elif sudo -n true 2>/dev/null; then as=sudo; else \
+			echo "The browser tests need Chromium: have the package chromium installed." >&2; exit 1; \
+		fi; \
+		$$as apt-get -qq update && $$as apt-get -qq --yes --no-install-recommends install chromium \
+			>/dev/null; \
+	fi
