@@ -42,7 +42,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{self._port}"
         self.key = KEY
         self._environment = {
-            **os.environ,
+            **_outside(),
             "REDRIVE_DATA_DIR": str(folder / "data"),
             "REDRIVE_PORT": str(self._port),
             "REDRIVE_WORKERS": str(workers),
@@ -116,6 +116,12 @@ class Stack:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def _outside() -> dict[str, str]:
+    """Our own environment without what would point the stack at other servers."""
+    ours = ("REDRIVE_", "DATABASE_URL", "REDIS_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def wait_until_answers(url: str, process: subprocess.Popen[bytes]) -> None:

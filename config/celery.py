@@ -16,7 +16,12 @@ from django.conf import settings
 _SOCKET = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry_on_timeout": False}
 
 # Kombu would try to reach a broker for six seconds and more before it says that it is away.
-_NO_RETRY = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "connect_retries_timeout": 1}
+_NO_RETRY = {
+    "max_retries": 0,
+    "interval_start": 0,
+    "interval_step": 0,
+    "connect_retries_timeout": 1,
+}
 
 
 def _options() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
@@ -28,13 +28,13 @@ for router in (
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("api/docs", reference.page_of(api), name="api-docs"),
-    re_path(r"^api(/|$)", missing),
+    re_path(r"^api(?:/|$)", missing),
     path("healthz", healthz),
     path("readyz", readyz),
     path("", include("monitoring.console.urls")),
     path("", include("events.console.urls")),
     path("", include("dlq.console.urls")),
 ]
-websocket_urlpatterns: list[Any] = [path("ws/console/", console)]
+websocket_urlpatterns: list[Any] = [path("ws/console/", cast("Any", console))]
 
 handler400 = unreadable

@@ -99,9 +99,15 @@ def unaccounted(found: Evidence) -> Iterable[str]:
 def still_owed(found: Evidence) -> Iterable[str]:
     """(f) With the fault over, everything ends: nothing is owed, in flight or dead."""
     rows = found.database.execute(
-        "SELECT state, count(*) FROM events_delivery WHERE state <> 'delivered' GROUP BY state"
+        "SELECT d.state, s.url, l.state, l.retry_at - now(), min(d.due_at) - now(), count(*) "
+        "FROM events_delivery AS d JOIN events_subscription AS s ON s.id = d.subscription_id "
+        "JOIN events_lane AS l ON l.subscription_id = s.id "
+        "WHERE d.state <> 'delivered' GROUP BY 1, 2, 3, 4"
     )
-    return [f"{n} deliveries are {state}" for state, n in rows]
+    return [
+        f"{n} to {url} are {state}, the breaker is {breaker} (opens in {opens}), due in {due}"
+        for state, url, breaker, opens, due, n in rows
+    ]
 
 
 def disorder(found: Evidence) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """The recording receiver, outside the system: answers by path, writes a line for every request.
 
 A line is JSON: when, path, webhook-id, status, whether the signature held, and the data's key and
-number. `/ok` and `/ordered` answer 200; `/flaky` refuses the first try of every third delivery with
+number. `/ok` and `/ordered` answer 200; `/flaky` refuses the first try of every fifth delivery with
 500; `/slow` takes a second; `/hole` never answers.
 """
 
@@ -75,8 +75,8 @@ class Recorder:
         return status
 
     def _status(self, path: str, webhook_id: str) -> int:
-        third = sum(webhook_id.encode()) % 3 == 0
-        return 500 if path == "/flaky" and third and self._tries[webhook_id] == 1 else 200
+        fifth = sum(webhook_id.encode()) % 5 == 0
+        return 500 if path == "/flaky" and fifth and self._tries[webhook_id] == 1 else 200
 
     def _signed(self, path: str, headers: dict[str, str], body: bytes) -> bool:
         secrets: dict[str, str] = json.loads(self._secrets.read_text())
