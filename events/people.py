@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from events.audit import note
 from events.operate import WrongState
-from events.roles import Role, role_of
+from events.roles import GIVEN, Role, role_of
 
 SESSIONS_READ = 2_000
 """Sessions that are looked through for whose they are; their rows do not say."""
@@ -113,7 +113,7 @@ def _held(person: int) -> User:
 def _put_in(person: User, role: Role) -> None:
     """One role a person; a superuser who is given a lesser one is none any more."""
     group, _ = Group.objects.get_or_create(name=str(role))
-    person.groups.remove(*person.groups.filter(name__in=list(Role)))
+    person.groups.remove(*person.groups.filter(name__in=GIVEN))
     person.groups.add(group)
     if person.is_superuser and role is not Role.ADMIN:
         User.objects.filter(id=person.id).update(is_superuser=False)

@@ -5,10 +5,9 @@ For people and the API, not for the engine: it reads many tables and decides not
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db.models import Case, Count, F, OuterRef, Subquery, When
@@ -23,6 +22,7 @@ from events.rules import ids
 from events.rules.states import FINISHED, DeliveryState
 from events.rules.waiting import Gate, Wait, wait_of
 
+FAR = datetime(9999, 1, 1, tzinfo=UTC)
 DELIVERIES_SHOWN = 200
 MISSES_SHOWN = 100
 SUBSCRIPTIONS_ASKED = 2_000
@@ -63,10 +63,11 @@ def timeline(event: Event, *, tenant: str | None) -> Timeline:
     """Of an event that the caller may see: what one tenant (None: an operator) may know of it."""
     found = readable(Delivery.objects.seen_by(tenant).of_event(event.id))
     rows = list(found[: DELIVERIES_SHOWN + 1])
+    shown = rows[:DELIVERIES_SHOWN]
     remaining = _remaining(event, tenant)
     return Timeline(
         event=event,
-        lives=lives_of(rows[:DELIVERIES_SHOWN]),
+        lives=lives_of(shown, _attempts([row.id for row in shown])),
         expanding=len(remaining),
         misses=_misses(event, tenant, {row.subscription for row in rows}, remaining),
         more=len(rows) > DELIVERIES_SHOWN,
@@ -75,17 +76,18 @@ def timeline(event: Event, *, tenant: str | None) -> Timeline:
 
 def readable(found: DeliveryQuerySet) -> DeliveryQuerySet:
     """With `planned_at` for `due_at`: a test is due at infinity, which Python cannot hold."""
-    finite = Case(When(due_at__lt=ids.time_of(UUID(int=2**128 - 1)), then=F("due_at")))
+    finite = Case(When(due_at__lt=FAR, then=F("due_at")))
     return found.defer("due_at").annotate(planned_at=finite)
 
 
-def lives_of(deliveries: Sequence[Delivery]) -> list[Life]:
-    """What is known of each of some `readable` deliveries, in six queries at most."""
+def lives_of(
+    deliveries: Sequence[Delivery], attempts: Mapping[UUID, Sequence[Attempt]]
+) -> list[Life]:
+    """What each of some `readable` deliveries waits for, in three queries at most."""
     pending = [row.id for row in deliveries if row.state == DeliveryState.PENDING]
     subscriptions = {row.subscription for row in deliveries}
     gates = _gates(subscriptions, busy=bool(pending))
     heads = _heads(pending)
-    attempts = _attempts([row.id for row in deliveries])
     return [
         _life(row, gates.get(row.subscription), heads.get(row.id), attempts.get(row.id, []))
         for row in deliveries
@@ -178,9 +180,12 @@ def _misses(
     """The nearest misses first; a test goes to one subscription on purpose."""
     if event.type == TEST_TYPE:
         return []
-    rows: Iterable[Subscription] = Subscription.objects.seen_by(tenant).order_by("-id")
-    others = [row for row in rows[:SUBSCRIPTIONS_ASKED] if row.id not in got | remaining]
-    explained = partial(why_not, event, facts=facts_of(event))
-    misses = [Miss(row, explained(row)) for row in others]
+    newest = Subscription.objects.seen_by(tenant).order_by("-id")[:SUBSCRIPTIONS_ASKED]
+    facts = facts_of(event)  # type: ignore[arg-type]  # a stored event's data may be a memoryview
+    misses = [
+        Miss(row, why_not(event, row, facts=facts))
+        for row in newest
+        if row.id not in got and row.id not in remaining
+    ]
     misses.sort(key=lambda miss: NEARNESS.index(miss.why.kind))
     return misses[:MISSES_SHOWN]

@@ -7,3 +7,9 @@ from django.apps import AppConfig
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
+
+    def ready(self) -> None:
+        from events import hooks
+        from monitoring.hints import hints
+
+        hooks.on_change.append(hints.hear)

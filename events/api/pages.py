@@ -1,4 +1,4 @@
-"""Lists, a page at a time by key: whatever arrives meanwhile shifts nothing, and nothing is counted."""
+"""Lists, a page at a time by key: what arrives meanwhile shifts nothing; nothing is counted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Shown = TypeVar("Shown")
 class Paging(Schema):
     """What every list takes; a list's own filters are added below it."""
 
-    limit: int = Field(50, ge=1, le=200, description="Items on the page.")
+    limit: int = Field(default=50, ge=1, le=200, description="Items on the page.")
     cursor: str | None = Field(
         None, max_length=200, description="`next_cursor` of the page before, with the same filters."
     )
@@ -47,7 +47,7 @@ def rows_of(
     place = place_of(request, wanted)
     last = UUID(bytes=place) if place and len(place) == 16 else None
     if place and last is None:
-        raise Refused(_bad_cursor())
+        raise Refused(bad_cursor())
     older = found if last is None else found.filter(pk__lt=last)
     rows = list(older.order_by("-pk")[: wanted.limit + 1])
     if len(rows) <= wanted.limit:
@@ -69,9 +69,9 @@ def place_of(request: Request, wanted: Paging) -> bytes | None:
     try:
         read = base64.b64decode(wanted.cursor + "=" * (-len(wanted.cursor) % 4), b"-_", True)  # noqa: FBT003 - validate
     except (binascii.Error, ValueError):
-        raise Refused(_bad_cursor()) from None
+        raise Refused(bad_cursor()) from None
     if read[:DIGEST_BYTES] != _digest(request, wanted):
-        raise Refused(_bad_cursor())
+        raise Refused(bad_cursor())
     return read[DIGEST_BYTES:]
 
 
@@ -106,6 +106,6 @@ def _refuse_unknown(request: Request, wanted: Paging) -> None:
         raise Refused(Problem(Code.UNKNOWN_FIELD, detail, pointer=first[0], more=more))
 
 
-def _bad_cursor() -> Problem:
+def bad_cursor() -> Problem:
     detail = "Use next_cursor of the page before, unchanged and with the same filters."
     return Problem(Code.BAD_CURSOR, detail, pointer="/cursor")

@@ -1,4 +1,4 @@
-"""What goes wrong while a request is answered, as RFC 9457 problems: never HTML, never a traceback."""
+"""What goes wrong while a request is answered, as RFC 9457 problems: never HTML."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from ninja.errors import HttpError, ValidationError
 from psycopg.errors import QueryCanceled
 
@@ -44,6 +45,7 @@ def answer(problem: Problem) -> HttpResponse:
     return HttpResponse(body, CONTENT_TYPE, problem.status, headers=headers)
 
 
+@csrf_exempt
 def missing(_request: HttpRequest) -> HttpResponse:
     """The view of every path that is none of the API's."""
     return answer(NOT_HERE)

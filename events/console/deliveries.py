@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from events import operate
 from events.console import exchange
+from events.console.acting import act
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, IdField, MomentField, PatternField, equal, typed
 from events.console.live import render_live
-from events.console.named import named, subscriptions_of
-from events.console.paging import page_of, query
+from events.console.named import named
+from events.console.paging import page_of
 from events.console.person import actor_of, may_operate
-from events.console.waiting import why_it_waits
+from events.console.steps import step_of
 from events.models import Delivery, Event
 from events.models.delivery import DeliveryQuerySet
-from events.operate import WrongState
 from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.rules.states import DeliveryState
+from events.timeline import lives_of, readable
 
 COLUMNS: Columns = {
     "id": lambda row: row.public_id,
@@ -40,7 +41,7 @@ COLUMNS: Columns = {
     "status": lambda row: row.last_status,
     "error": lambda row: row.last_error,
     "created_at": lambda row: row.created_at,
-    "due_at": lambda row: row.due_at if row.state == DeliveryState.PENDING else None,
+    "due_at": lambda row: row.planned_at,
     "finished_at": lambda row: row.finished_at,
 }
 
@@ -61,7 +62,7 @@ class DeliveryFilters(Filters):
 
 def found_by(chosen: dict[str, Any]) -> DeliveryQuerySet:
     """A delivery's id tells when it was made, so moments bound the id and prune days."""
-    found = Delivery.objects.filter(
+    found = readable(Delivery.objects.all()).filter(
         equal(
             chosen,
             state="state",
@@ -95,11 +96,11 @@ def deliveries(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         request,
         "events/deliveries.html",
         {
+            "title": "Deliveries",
+            "lede": "One event owed to one subscription, and how it ended.",
             "filters": filters,
             "page": page,
             "rows": named(page.rows),
-            "csv": query(request, export="csv"),
-            "jsonl": query(request, export="jsonl"),
         },
     )
 
@@ -108,22 +109,24 @@ def deliveries(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 @needs(Role.VIEWER)
 def delivery(request: HttpRequest, delivery: UUID) -> HttpResponse:
     """One delivery: why it is where it is, and what each attempt said."""
-    row = get_object_or_404(Delivery, id=delivery)
-    to = subscriptions_of([row.subscription]).get(row.subscription)
+    row = get_object_or_404(readable(Delivery.objects.all()), id=delivery)
     event = Event.objects.filter(id=row.event).first()
     attempts, chosen = exchange.attempts_of(row.id, request.GET.get("attempt"))
+    [life] = lives_of([row], {row.id: attempts})
     return render_live(
         request,
         "events/delivery.html",
         "events/_delivery.html",
         {
+            "title": f"Delivery {row.public_id}",
+            "watch": [row.public_id],
             "delivery": row,
-            "to": to,
+            "life": life,
             "event": event,
             "attempts": attempts,
-            "waiting": why_it_waits(row, to, timezone.now()) if to else None,
+            "step": step_of(life.wait),
             "exchange": chosen
-            and exchange.exchange_of(chosen, event, to, values=may_operate(request)),
+            and exchange.exchange_of(chosen, event, life.subscription, values=may_operate(request)),
         },
     )
 
@@ -132,21 +135,21 @@ def delivery(request: HttpRequest, delivery: UUID) -> HttpResponse:
 @needs(Role.OPERATOR)
 def retry(request: HttpRequest, delivery: UUID) -> HttpResponse:
     """Due now, whatever its schedule said."""
-    try:
-        operate.retry(actor=actor_of(request), delivery=delivery)
-        messages.success(request, "It is due now; a worker takes it when its lane lets it through.")
-    except WrongState as error:
-        messages.error(request, str(error))
-    return redirect("delivery", delivery)
+    return act(
+        request,
+        partial(operate.retry, actor=actor_of(request), delivery=delivery),
+        done="It is due now: a worker takes it as soon as its lane lets it through.",
+        back=reverse("delivery", args=[delivery]),
+    )
 
 
 @require_POST
 @needs(Role.OPERATOR)
 def cancel(request: HttpRequest, delivery: UUID) -> HttpResponse:
     """Ended without a further attempt."""
-    try:
-        operate.cancel(actor=actor_of(request), delivery=delivery)
-        messages.success(request, "Cancelled. It can be sent again from its event.")
-    except WrongState as error:
-        messages.error(request, str(error))
-    return redirect("delivery", delivery)
+    return act(
+        request,
+        partial(operate.cancel, actor=actor_of(request), delivery=delivery),
+        done="Cancelled. Its event can be sent again.",
+        back=reverse("delivery", args=[delivery]),
+    )

@@ -40,8 +40,8 @@ class MomentField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
-        kwargs.setdefault("help_text", "Such as 15m, 2h, 7d, or 2026-01-31 03:00")
         super().__init__(max_length=40, **kwargs)
+        self.widget.attrs["placeholder"] = "2h, 7d, 2026-01-31 03:00"
 
     def clean(self, value: Any) -> Any:
         text = (super().clean(value) or "").strip()
@@ -55,6 +55,7 @@ class IdField(forms.CharField):
         kwargs.setdefault("required", False)
         super().__init__(max_length=40, **kwargs)
         self.kind = kind
+        self.widget.attrs["placeholder"] = f"{kind}_…"
 
     def clean(self, value: Any) -> Any:
         text = (super().clean(value) or "").strip()
@@ -67,6 +68,7 @@ class PatternField(forms.CharField):
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("required", False)
         super().__init__(max_length=patterns.MAX_LENGTH, **kwargs)
+        self.widget.attrs["placeholder"] = "order.paid, order.*"
 
     def clean(self, value: Any) -> Any:
         text = (super().clean(value) or "").strip()
@@ -110,3 +112,8 @@ def _moment(text: str) -> datetime:
     if found is None:
         raise ValidationError("Write 15m, 2h or 7d for how long ago, or 2026-01-31 03:00.")
     return timezone.make_aware(found) if timezone.is_naive(found) else found
+
+
+def decoded_or_none(kind: Prefix, text: str) -> UUID | None:
+    """For links between pages, where a wrong id is no mistake of the person."""
+    return ids.decode(kind, text.strip())

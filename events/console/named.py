@@ -27,8 +27,8 @@ class Named(Generic[Row]):
 
 
 def subscriptions_of(wanted: Iterable[UUID]) -> dict[UUID, Subscription]:
-    """The subscriptions by id, deleted ones too: history names them."""
-    return Subscription.objects.in_bulk(set(wanted))
+    """The subscriptions by id with their lanes, deleted ones too: history names them."""
+    return Subscription.objects.select_related("lane").in_bulk(set(wanted))
 
 
 def named(rows: Sequence[Row]) -> list[Named[Row]]:

@@ -20,7 +20,7 @@ Row = TypeVar("Row", bound=models.Model)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Rows, newest first; `older` and `newer` are the query strings of the pages beside it.
+    """Rows, newest first; `older` and `newer` are the keys that the pages beside it go on from.
 
     `late` says that the query was stopped, so that what is missing is not taken for nothing.
     """
@@ -71,23 +71,9 @@ def page_of(request: HttpRequest, found: models.QuerySet[Row], *, size: int = SI
     has_newer = more if after is not None else before is not None
     return Page(
         rows,
-        older=_link(request, before=rows[-1].pk) if has_older else None,
-        newer=_link(request, after=rows[0].pk) if has_newer else None,
+        older=str(rows[-1].pk) if has_older else None,
+        newer=str(rows[0].pk) if has_newer else None,
     )
-
-
-def query(request: HttpRequest, **changed: Any) -> str:
-    """The request's query string with some values changed; None takes one out."""
-    values = request.GET.copy()
-    for name, value in changed.items():
-        values.pop(name, None)
-        if value is not None:
-            values[name] = str(value)
-    return "?" + values.urlencode()
-
-
-def _link(request: HttpRequest, *, before: Any = None, after: Any = None) -> str:
-    return query(request, before=before, after=after)
 
 
 def _key(found: models.QuerySet[Row], text: str | None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from uuid import UUID
 
 from django.urls import register_converter
@@ -26,11 +27,15 @@ class _PublicId:
         return ids.encode(self.prefix, value)
 
 
-for _prefix in (
-    Prefix.EVENT,
-    Prefix.SUBSCRIPTION,
-    Prefix.DELIVERY,
-    Prefix.DEAD_LETTER,
-    Prefix.REPLAY,
-):
-    register_converter(type(f"_{_prefix.name}", (_PublicId,), {"prefix": _prefix}), str(_prefix))
+@cache
+def register() -> None:
+    """Makes the converters known, once a process: each URL conf that uses them calls it."""
+    for prefix in (
+        Prefix.EVENT,
+        Prefix.SUBSCRIPTION,
+        Prefix.DELIVERY,
+        Prefix.DEAD_LETTER,
+        Prefix.REPLAY,
+    ):
+        converter = type(prefix.name, (_PublicId,), {"prefix": prefix})
+        register_converter(converter, str(prefix))

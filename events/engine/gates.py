@@ -19,7 +19,7 @@ from events.rules.adaptive import Limit, adapt
 from events.rules.breaker import BreakerPolicy
 from events.rules.outcome import Fault, Outcome, fault
 from events.rules.states import SubscriptionState
-from events.rules.verdict import Gone, Verdict
+from events.rules.verdict import Decision, Gone
 
 
 def policy() -> BreakerPolicy:
@@ -32,7 +32,7 @@ class Seen:
 
     subscription: UUID
     outcome: Outcome
-    verdict: Verdict
+    verdict: Decision
     milliseconds: float
 
 

@@ -23,7 +23,7 @@ from events.hooks import Death
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.rules.outcome import Responded, error_of, label
-from events.rules.verdict import Dead, Delivered, Dropped, Gone, RetryAt, Verdict
+from events.rules.verdict import Dead, Decision, Delivered, Dropped, Gone, RetryAt
 
 _encode = msgspec.json.Encoder().encode
 
@@ -38,7 +38,7 @@ class Result:
     attempt: UUID
     claim: Claim
     sent: Sent
-    verdict: Verdict
+    verdict: Decision
     judged_at: datetime
 
 
@@ -142,7 +142,7 @@ def _death(result: Result, at: datetime) -> Death:
     )
 
 
-def _reason(verdict: Verdict) -> str:
+def _reason(verdict: Decision) -> str:
     match verdict:
         case Dead(reason) | Gone(reason) | Dropped(reason):
             return reason
@@ -157,7 +157,7 @@ def _status(result: Result) -> int | None:
     return outcome.status if isinstance(outcome, Responded) else None
 
 
-def _verb(verdict: Verdict) -> str:
+def _verb(verdict: Decision) -> str:
     match verdict:
         case Delivered():
             return "delivered"

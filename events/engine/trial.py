@@ -21,7 +21,7 @@ from events.models import OwedDelivery, Subscription
 from events.probe import TEST_TYPE, send_test
 from events.rules.outcome import error_of
 from events.rules.states import DeliveryState, SubscriptionState
-from events.rules.verdict import Delivered, Dropped, Verdict, judge
+from events.rules.verdict import Decision, Delivered, Dropped, Verdict, judge
 from events.uuids import new_uuid
 
 WORKER = "test"
@@ -64,7 +64,7 @@ async def _send(claim: Claim, known: Destinations, transport: Transport) -> Resu
     return Result(attempt, claim, sent, _final(verdict, sent), now)
 
 
-def _final(verdict: Verdict, sent: Sent) -> Verdict:
+def _final(verdict: Verdict, sent: Sent) -> Decision:
     return verdict if isinstance(verdict, Delivered) else Dropped(error_of(sent.outcome))
 
 

@@ -45,7 +45,8 @@ class Dropped:
     reason: str
 
 
-Verdict = Delivered | RetryAt | Dead | Gone | Dropped
+Verdict = Delivered | RetryAt | Dead | Gone
+Decision = Verdict | Dropped
 
 _GONE = 410
 _RETRY_AFTER_STATUSES = frozenset({429, 503})

@@ -36,8 +36,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A lane as a claim finds it at `now`. `cap` is the width that holds, `rate` sends a second;
-    `tokens` were left at `tokens_at`."""
+    """A lane as a claim finds it at `now`.
+
+    `cap` is the width that holds, `rate` sends a second; `tokens` were left at `tokens_at`.
+    """
 
     now: datetime
     deleted: bool

@@ -1,0 +1,203 @@
+"""Dead letters: in groups of what failed alike, and one by one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from dlq import select, settle
+from dlq.console.groups import groups_of, side_of
+from dlq.models import DeadLetter, LetterState, Signature
+from dlq.models.dead_letter import DeadLetterQuerySet
+from dlq.select import Criteria
+from events.console.acting import act
+from events.console.exchange import attempts_of, exchange_of
+from events.console.export import Columns, file_of, wants_file
+from events.console.inputs import Filters, IdField, MomentField, PatternField
+from events.console.live import render_live
+from events.console.named import Named, named, subscriptions_of
+from events.console.paging import page_of
+from events.console.person import actor_of, may_operate
+from events.models import Event
+from events.roles import Role, needs
+from events.rules import ids
+from events.rules.ids import Prefix
+
+COLUMNS: Columns = {
+    "id": lambda row: row.public_id,
+    "event": lambda row: ids.encode(Prefix.EVENT, row.event),
+    "subscription": lambda row: ids.encode(Prefix.SUBSCRIPTION, row.subscription),
+    "type": lambda row: row.event_type,
+    "tenant": lambda row: row.owner,
+    "state": lambda row: row.state,
+    "attempts": lambda row: row.attempts,
+    "status": lambda row: row.status,
+    "error": lambda row: row.error,
+    "reason": lambda row: row.reason,
+    "died_at": lambda row: row.died_at,
+    "settled_by": lambda row: row.settled_by,
+}
+
+
+class LetterFilters(Filters):
+    """Without `state`, the open ones."""
+
+    state = forms.ChoiceField(
+        choices=[("", "open"), *((s, s) for s in LetterState if s != LetterState.OPEN)],
+        required=False,
+    )
+    subscription = IdField(Prefix.SUBSCRIPTION)
+    type = PatternField(label="Event type")
+    tenant = forms.CharField(max_length=200, required=False)
+    group = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    since = MomentField(label="Died from")
+    until = MomentField(label="Died to")
+
+
+def criteria_of(chosen: dict[str, Any]) -> Criteria:
+    """What the filter says in the words of a replay."""
+    names = {"until": "before"}
+    wanted = {names.get(name, name): value for name, value in chosen.items() if name != "state"}
+    return Criteria(**wanted)
+
+
+def found_by(chosen: dict[str, Any]) -> DeadLetterQuerySet:
+    state = chosen.get("state") or LetterState.OPEN
+    return select.narrowed(DeadLetter.objects.filter(state=state), criteria_of(chosen))
+
+
+@require_GET
+@needs(Role.VIEWER)
+def dead_letters(request: HttpRequest) -> HttpResponse:
+    """The groups that somebody still has to deal with, the newest death first."""
+    context = {
+        "title": "Dead letters",
+        "lede": "Deliveries whose attempts are spent, grouped by how they failed.",
+        "groups": groups_of(request),
+    }
+    return render(request, "dlq/groups.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def letters(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Dead letters one by one, of a group or of any filter."""
+    filters = LetterFilters(request.GET)
+    found = found_by(filters.chosen) if filters.is_valid() else DeadLetter.objects.none()
+    if wants_file(request):
+        return file_of(request, found, COLUMNS, name="dead-letters")
+    page = page_of(request, found)
+    context = {
+        "title": "Dead letters, one by one",
+        "filters": filters,
+        "page": page,
+        "rows": named(page.rows),
+    }
+    return render(request, "dlq/letters.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def group(request: HttpRequest, group: UUID) -> HttpResponse:
+    """One group: what it has in common, a sample of the answers, its members."""
+    row = get_object_or_404(Signature, id=group)
+    page = page_of(request, DeadLetter.objects.open().filter(signature=row))
+    sample = _sample(page.rows[0].id, values=may_operate(request)) if page.rows else None
+    to = subscriptions_of([row.subscription]).get(row.subscription)
+    context = {
+        "title": row.error or "No answer",
+        "group": row,
+        "side": side_of(row),
+        "to": to,
+        "page": page,
+        "rows": [Named(letter, to) for letter in page.rows],
+        "sample": sample,
+    }
+    return render(request, "dlq/group.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def dead_letter(request: HttpRequest, letter: UUID) -> HttpResponse:
+    """One dead letter: why it died, the last exchange, what can be done."""
+    row = get_object_or_404(DeadLetter.objects.select_related("signature"), id=letter)
+    to = subscriptions_of([row.subscription]).get(row.subscription)
+    event = Event.objects.filter(id=row.event).first()
+    attempts, chosen = attempts_of(row.id, request.GET.get("attempt"))
+    context = {
+        "title": f"Dead letter {row.public_id}",
+        "watch": [row.public_id],
+        "letter": row,
+        "side": side_of(row.signature),
+        "to": to,
+        "event": event,
+        "attempts": attempts,
+        "exchange": chosen and exchange_of(chosen, event, to, values=may_operate(request)),
+    }
+    return render_live(request, "dlq/letter.html", "dlq/_letter.html", context)
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def discard(request: HttpRequest, letter: UUID) -> HttpResponse:
+    """Takes one letter off the list."""
+    row = get_object_or_404(DeadLetter, id=letter)
+    return act(
+        request,
+        partial(settle.discard, Criteria(ids=(row.id,)), actor=actor_of(request)),
+        done="Discarded. It stays in the ledger as dead.",
+        back=reverse("dead-letter", args=[row.id]),
+        undo=reverse("dead-letter-restore", args=[row.id]),
+    )
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def restore(request: HttpRequest, letter: UUID) -> HttpResponse:
+    """Puts a discarded letter back on the list."""
+    return act(
+        request,
+        partial(settle.restore, Criteria(ids=(letter,)), actor=actor_of(request)),
+        done="It is on the list again.",
+        back=reverse("dead-letter", args=[letter]),
+    )
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def discard_group(request: HttpRequest, group: UUID) -> HttpResponse:
+    """Takes the open letters of a group off the list."""
+    row = get_object_or_404(Signature, id=group)
+    return act(
+        request,
+        partial(settle.discard, Criteria(group=row.id), actor=actor_of(request)),
+        done=f"Discarded the group's {row.open:,} dead letters. They stay in the ledger as dead.",
+        back=reverse("dead-letters"),
+        undo=reverse("dead-letter-group-restore", args=[row.id]),
+    )
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def restore_group(request: HttpRequest, group: UUID) -> HttpResponse:
+    """Puts a group's discarded letters back, a thousand at a time."""
+    row = get_object_or_404(Signature, id=group)
+    return act(
+        request,
+        partial(settle.restore, Criteria(group=row.id), actor=actor_of(request)),
+        done="The group's discarded letters are on the list again, up to a thousand at a time.",
+        back=reverse("dead-letter-group", args=[row.id]),
+    )
+
+
+def _sample(letter: UUID, *, values: bool) -> object:
+    """The last exchange of one letter: the answer that the group is told by."""
+    _, chosen = attempts_of(letter, None)
+    return chosen and exchange_of(chosen, None, None, values=values)

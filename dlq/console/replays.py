@@ -1,0 +1,138 @@
+"""Replays: a dry run, then the job, its progress and its outcome."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from dlq import replay as engine
+from dlq.console.dryrun import DryRun, dry_run
+from dlq.console.progress import outcomes_of, progress_of
+from dlq.console.replay_form import RATE, ReplayForm
+from dlq.models import Replay
+from dlq.models.replay import ReplaySource
+from dlq.replay import Order
+from events.console.live import render_live
+from events.console.named import subscriptions_of
+from events.console.paging import TooLate, page_of
+from events.console.person import actor_of
+from events.roles import Role, needs
+
+TOO_LATE = "Counting these took more than ten seconds. Narrow it by time, type or subscription."
+MOVED = "The set moved while you looked: this is what it would replay now."
+
+
+@require_GET
+@needs(Role.VIEWER)
+def replays(request: HttpRequest) -> HttpResponse:
+    """The list, newest first."""
+    context = {
+        "title": "Replays",
+        "lede": "Jobs that send again what failed, or what the event log holds.",
+        "page": page_of(request, Replay.objects.all()),
+    }
+    return render(request, "dlq/replays.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def replay(request: HttpRequest, replay: UUID) -> HttpResponse:
+    """One replay: how far, how fast, by whom, and what came of it."""
+    row = get_object_or_404(Replay, id=replay)
+    context = {
+        "title": f"Replay {row.public_id}",
+        "watch": [row.public_id],
+        "replay": row,
+        "progress": progress_of(row, timezone.now()),
+        "outcomes": outcomes_of(row),
+        "target": subscriptions_of([row.target] if row.target else []).get(row.target or row.id),
+        "criteria": {name: value for name, value in row.criteria.items() if value},
+    }
+    return render_live(request, "dlq/replay.html", "dlq/_replay.html", context)
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def cancel(request: HttpRequest, replay: UUID) -> HttpResponse:
+    """Stops it; what it made stays owed."""
+    if engine.cancel(replay, actor=actor_of(request)):
+        messages.success(request, "Cancelled. What it made so far stays owed.")
+    else:
+        messages.info(request, "It was not running any more.")
+    return redirect("replay", replay)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@needs(Role.OPERATOR)
+def replay_new(request: HttpRequest) -> HttpResponse:
+    """The dry run; a POST with its digest starts the replay if nothing has moved since."""
+    if request.method == "POST":
+        return _start(request)
+    if not request.GET:
+        return _shown(request, ReplayForm(initial=_initial()))
+    form = ReplayForm({**_initial(), **request.GET.dict()})
+    if not form.is_valid():
+        return _shown(request, form)
+    return _tried(request, form)
+
+
+def _start(request: HttpRequest) -> HttpResponse:
+    form = ReplayForm(request.POST)
+    if not form.is_valid():
+        return _shown(request, form, status=422)
+    # A second click of the same form meets the replay that the first one started.
+    token = request.POST.get("token", "")[:64]
+    known = Replay.objects.filter(token=token).first()
+    if known is not None:
+        return redirect("replay", known.id)
+    order = form.order(token=token or uuid4().hex)
+    found = _counted(form, order)
+    if found is None:
+        return _shown(request, form, status=422)
+    if found.digest != request.POST.get("digest"):
+        return _shown(request, form, order, found, status=409)
+    row = engine.start(order, actor=actor_of(request))
+    return redirect("replay", row.id)
+
+
+def _tried(request: HttpRequest, form: ReplayForm) -> HttpResponse:
+    order = form.order(token=uuid4().hex)
+    return _shown(request, form, order, _counted(form, order))
+
+
+def _counted(form: ReplayForm, order: Order) -> DryRun | None:
+    """The dry run; None, and words in the form, where counting takes too long."""
+    try:
+        return dry_run(order)
+    except TooLate:
+        form.add_error(None, TOO_LATE)
+        return None
+
+
+def _shown(
+    request: HttpRequest,
+    form: ReplayForm,
+    order: Order | None = None,
+    found: DryRun | None = None,
+    *,
+    status: int = 200,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "title": "New replay",
+        "lede": "First a dry run: what would be sent, to whom, how fast. It writes nothing.",
+        "form": form,
+        "found": found,
+        "moved": MOVED if status == 409 else "",
+        "hidden": form.as_posted(order, digest=found.digest) if order and found else {},
+    }
+    return render(request, "dlq/replay_new.html", context, status=status)
+
+
+def _initial() -> dict[str, Any]:
+    return {"source": ReplaySource.DEAD_LETTERS, "rate": RATE}

@@ -1,0 +1,28 @@
+"""Where the pages of dead letters and replays are."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from dlq.console import letters, replays
+from events.console import paths
+
+paths.register()
+
+_LETTER = "dead-letters/<dlq:letter>/"
+_GROUP = "dead-letters/groups/<uuid:group>/"
+
+urlpatterns: list[URLPattern] = [
+    path("dead-letters/", letters.dead_letters, name="dead-letters"),
+    path("dead-letters/all/", letters.letters, name="dead-letters-all"),
+    path(_GROUP, letters.group, name="dead-letter-group"),
+    path(_GROUP + "discard/", letters.discard_group, name="dead-letter-group-discard"),
+    path(_GROUP + "restore/", letters.restore_group, name="dead-letter-group-restore"),
+    path(_LETTER, letters.dead_letter, name="dead-letter"),
+    path(_LETTER + "discard/", letters.discard, name="dead-letter-discard"),
+    path(_LETTER + "restore/", letters.restore, name="dead-letter-restore"),
+    path("replays/", replays.replays, name="replays"),
+    path("replays/new/", replays.replay_new, name="replay-new"),
+    path("replays/<rpl:replay>/", replays.replay, name="replay"),
+    path("replays/<rpl:replay>/cancel/", replays.cancel, name="replay-cancel"),
+]

@@ -1,0 +1,111 @@
+"""Events: the log, and for each one why it did or did not arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from events.console import why
+from events.console.export import Columns, file_of, wants_file
+from events.console.inputs import Filters, MomentField, PatternField, equal, typed
+from events.console.live import render_live
+from events.console.paging import page_of
+from events.console.person import may_operate
+from events.console.shown import text_of
+from events.models import Event
+from events.models.event import EventQuerySet
+from events.roles import Role, needs
+from events.rules import ids
+from events.rules.ids import Prefix
+
+COLUMNS: Columns = {
+    "id": lambda row: row.public_id,
+    "producer_event_id": lambda row: row.producer_event_id,
+    "type": lambda row: row.type,
+    "source": lambda row: row.source,
+    "subject": lambda row: row.subject,
+    "tenant": lambda row: row.tenant,
+    "time": lambda row: row.time,
+    "received_at": lambda row: row.received_at,
+    "bytes": lambda row: len(row.data),
+    "matched": lambda row: row.matched,
+}
+
+
+class EventFilters(Filters):
+    type = PatternField()
+    source = forms.CharField(max_length=500, required=False)
+    subject = forms.CharField(max_length=500, required=False)
+    tenant = forms.CharField(max_length=200, required=False)
+    id = forms.CharField(
+        max_length=500,
+        required=False,
+        label="Id",
+        widget=forms.TextInput(attrs={"placeholder": "evt_…, or the producer's"}),
+    )
+    since = MomentField(label="From")
+    until = MomentField(label="To")
+
+
+def found_by(chosen: dict[str, Any]) -> EventQuerySet:
+    """Each field but the subject is served by an index."""
+    found = Event.objects.received_between(chosen.get("since"), chosen.get("until"))
+    found = found.filter(equal(chosen, source="source", subject="subject", tenant="tenant"))
+    if "type" in chosen:
+        found = found.filter(typed("type", chosen["type"]))
+    if "id" in chosen:
+        ours = ids.decode(Prefix.EVENT, chosen["id"])
+        found = found.filter(id=ours) if ours else found.filter(producer_event_id=chosen["id"])
+    return found
+
+
+@require_GET
+@needs(Role.VIEWER)
+def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The log, newest first."""
+    filters = EventFilters(request.GET)
+    found = found_by(filters.chosen) if filters.is_valid() else Event.objects.none()
+    if wants_file(request):
+        return file_of(request, found, COLUMNS, name="events")
+    page = page_of(request, found.defer("data", "extensions", "misses"))
+    context = {
+        "title": "Events",
+        "lede": "What producers published, as it came.",
+        "filters": filters,
+        "page": page,
+        "rows": why.with_outcomes(page.rows),
+    }
+    return render(request, "events/events.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def event(request: HttpRequest, event: UUID) -> HttpResponse:
+    """Why it did or did not arrive, on one page."""
+    row = get_object_or_404(Event, id=event)
+    context = {
+        "title": f"Event {row.public_id}",
+        "watch": [row.public_id],
+        "event": row,
+        "story": why.story_of(row),
+        "asked": request.GET.get("subscription", ""),
+        "answer": why.asked(row, request.GET.get("subscription", "")),
+        "data": text_of(row.data, row.datacontenttype) if may_operate(request) else None,
+        "extensions": row.extensions if may_operate(request) else None,
+    }
+    return render_live(request, "events/event.html", "events/_event.html", context)
+
+
+@require_GET
+@needs(Role.OPERATOR)
+def payload(_request: HttpRequest, event: UUID) -> HttpResponse:
+    """The bytes as they came, as a download: no browser may take them for a page."""
+    row = get_object_or_404(Event, id=event)
+    response = HttpResponse(bytes(row.data), content_type="application/octet-stream")
+    response["Content-Disposition"] = f'attachment; filename="{row.public_id}"'
+    return response

@@ -1,0 +1,3 @@
+"""Decisions: values in, a value out. No framework, clock, dice or socket."""
+
+from __future__ import annotations

@@ -1,0 +1,66 @@
+"""The state of the system over REST."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from ninja import Router
+from pydantic import BaseModel, Field
+
+from events.api.callers import READ, Request
+from monitoring.status import status
+
+router = Router(tags=["status"])
+
+
+class DepthShown(BaseModel):
+    pending: int = Field(description="Due, or waiting for their time.")
+    in_flight: int
+    parked: int = Field(description="Behind an open breaker, a pause or a disabled subscription.")
+    oldest_due: datetime | None = Field(description="When the longest waiting one fell due.")
+
+
+class LedgerShown(BaseModel):
+    """created = delivered + dead + cancelled + owed, always."""
+
+    created: int
+    delivered: int
+    dead: int
+    cancelled: int
+    owed: int
+    unaccounted: int = Field(description="Not 0 means that something was lost.")
+
+
+class LoadShown(BaseModel):
+    level: str = Field(description="normal, busy or overloaded.")
+    reasons: list[str]
+
+
+class StatusShown(BaseModel):
+    """A tenant's key sees its own depth, ledger and dead letters."""
+
+    at: datetime
+    depth: DepthShown
+    ledger: LedgerShown
+    dead_letters: int = Field(description="Open ones.")
+    fan_outs: int = Field(description="Events whose deliveries a worker has yet to make.")
+    processes: dict[str, int] = Field(description="Alive, by role.")
+    dispatcher_alone: bool = Field(description="The broker is away: a dispatcher delivers.")
+    load: LoadShown
+
+
+@router.get("/status", auth=READ, response=StatusShown)
+def read_status(request: Request) -> StatusShown:
+    """Depth, ledger, processes and load, of one moment."""
+    found = status(tenant=request.auth.tenant)
+    return StatusShown(
+        at=found.at,
+        depth=DepthShown(**asdict(found.depth)),
+        ledger=LedgerShown(**asdict(found.ledger), unaccounted=found.ledger.unaccounted),
+        dead_letters=found.dead_letters,
+        fan_outs=found.fan_outs,
+        processes=dict(found.processes),
+        dispatcher_alone=found.alone,
+        load=LoadShown(level=found.level, reasons=found.reasons),
+    )

@@ -1,0 +1,236 @@
+"""Charts as SVG from the server: where each line goes, and the table that says the same.
+
+One template draws page, frame and polling answer. A gap in the samples is a gap in the line;
+scales begin at 0, that of latency is logarithmic; the upper end is a round number, so that it
+holds still.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+from events import statements
+
+POINTS = 60
+WIDTH, HEIGHT = 600.0, 120.0
+
+RANGES = {
+    "20m": timedelta(minutes=20),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+
+# Seconds and minutes alike: sums add up, gauges are averaged, percentiles weighed by attempts.
+BINS = """
+SELECT date_bin(make_interval(secs => %(width)s), at, %(start)s::timestamptz) AS at,
+    sum(span) AS span, sum(accepted) AS accepted, sum(delivered) AS delivered,
+    sum(failures) AS failures, sum(ours) AS ours,
+    sum(p50 * attempts) / nullif(sum(attempts) FILTER (WHERE p50 IS NOT NULL), 0) AS p50,
+    sum(p95 * attempts) / nullif(sum(attempts) FILTER (WHERE p95 IS NOT NULL), 0) AS p95,
+    max(p99) AS p99, avg(in_flight) AS in_flight, avg(due) AS due, avg(waiting) AS waiting,
+    avg(parked) AS parked, max(open) AS open
+FROM monitoring_sample WHERE at >= %(start)s AND at < %(end)s
+GROUP BY 1 ORDER BY 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`paths` are SVG path data, one for each stretch without a gap."""
+
+    word: str
+    tone: str
+    paths: Sequence[str]
+    last: float | None
+    area: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """`rows` hold a time and the value of each line, newest last; `marks` are x of openings."""
+
+    key: str
+    title: str
+    unit: str
+    top: float
+    lines: Sequence[Line]
+    rows: Sequence[tuple[datetime, Sequence[float | None]]]
+    marks: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What the charts show; `width` is the seconds of one point."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def width(self) -> float:
+        return max(1.0, (self.end - self.start).total_seconds() / POINTS)
+
+
+def charts(span: Span) -> list[Chart]:
+    """Throughput, latency and backlog over a span."""
+    rows = statements.rows(BINS, {"start": span.start, "end": span.end, "width": span.width})
+    by_place = {round((row.at - span.start).total_seconds() / span.width): row for row in rows}
+    bins = [by_place.get(place) for place in range(POINTS)]
+    times = [span.start + timedelta(seconds=span.width * place) for place in range(POINTS)]
+    marks = _openings(bins)
+    return [
+        _lines(
+            ("throughput", "Throughput", "per second"),
+            [("accepted", "parked"), ("delivered", "healthy"), ("failed tries", "failing")],
+            [
+                _column(bins, lambda row: float(row.accepted) / row.span),
+                _column(bins, lambda row: float(row.delivered) / row.span),
+                _column(bins, lambda row: float(row.failures + row.ours) / row.span),
+            ],
+            (times, marks),
+        ),
+        _lines(
+            ("latency", "Publish to delivered", "ms"),
+            [("p50", "healthy"), ("p95", "parked"), ("p99", "half-open")],
+            [_column(bins, attrgetter(name)) for name in ("p50", "p95", "p99")],
+            (times, marks),
+            logarithmic=True,
+        ),
+        _stack(
+            ("backlog", "Backlog", "deliveries"),
+            [
+                ("in flight", "parked"),
+                ("due", "replaying"),
+                ("retry later", "degraded"),
+                ("parked", "open"),
+            ],
+            [
+                [None if n is None else float(n) for n in _column(bins, attrgetter(name))]
+                for name in ("in_flight", "due", "waiting", "parked")
+            ],
+            (times, marks),
+        ),
+    ]
+
+
+Column = list[float | None]
+Names = tuple[str, str, str]
+Place = tuple[Sequence[datetime], Sequence[float]]
+
+
+def _column(bins: Sequence[Any], value: Callable[[Any], float | None]) -> Column:
+    return [None if row is None else value(row) for row in bins]
+
+
+def _openings(bins: Sequence[Any]) -> list[float]:
+    """Where more breakers were open than the moment before."""
+    found, before = [], 0
+    for place, row in enumerate(bins):
+        if row is not None:
+            if row.open > before and place:
+                found.append(_x(place))
+            before = row.open
+    return found
+
+
+def _lines(
+    names: Names,
+    words: Sequence[tuple[str, str]],
+    columns: Sequence[Column],
+    place: Place,
+    *,
+    logarithmic: bool = False,
+) -> Chart:
+    top = _round_up(_highest(columns), decade=logarithmic)
+
+    def height(value: float) -> float:
+        if logarithmic:
+            return math.log10(max(value, 1.0)) / math.log10(max(top, 10.0))
+        return value / top
+
+    lines = [
+        Line(word, tone, _paths(column, height), _last(column))
+        for (word, tone), column in zip(words, columns, strict=True)
+    ]
+    return _chart(names, top, lines, columns, place)
+
+
+def _stack(
+    names: Names, words: Sequence[tuple[str, str]], columns: Sequence[Column], place: Place
+) -> Chart:
+    sums: list[Column] = []
+    for column in columns:
+        below = sums[-1] if sums else [0.0] * len(column)
+        sums.append([_plus(low, value) for low, value in zip(below, column, strict=True)])
+    top = _round_up(_highest(sums))
+    lines = [
+        Line(word, tone, _areas(total, top), _last(column), area=True)
+        for (word, tone), column, total in zip(words, columns, sums, strict=True)
+    ]
+    return _chart(names, top, lines[::-1], columns[::-1], place)
+
+
+def _chart(
+    names: Names, top: float, lines: Sequence[Line], columns: Sequence[Column], place: Place
+) -> Chart:
+    times, marks = place
+    rows = list(zip(times, zip(*columns, strict=True), strict=True))
+    return Chart(*names, top=top, lines=lines, rows=rows, marks=marks)
+
+
+def _plus(low: float | None, value: float | None) -> float | None:
+    return None if low is None or value is None else low + value
+
+
+def _highest(columns: Sequence[Column]) -> float:
+    return max((value for column in columns for value in column if value is not None), default=0.0)
+
+
+def _last(column: Column) -> float | None:
+    return next((value for value in reversed(column) if value is not None), None)
+
+
+def _round_up(value: float, *, decade: bool = False) -> float:
+    """The next of 1, 2, 5 times a power of ten, at least 10; of 1 alone for a decade."""
+    if value <= 10:
+        return 10.0
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = (1, 10) if decade else (1, 2, 5, 10)
+    return next(power * step for step in steps if power * step >= value)
+
+
+def _x(place: int) -> float:
+    return round(place * WIDTH / (POINTS - 1), 1)
+
+
+def _paths(column: Column, height: Callable[[float], float]) -> list[str]:
+    paths = []
+    for stretch in _stretches(column):
+        steps = [f"{_x(place)} {HEIGHT - height(value) * HEIGHT:.1f}" for place, value in stretch]
+        # A stretch of one point would draw nothing: a short dash shows that it is there.
+        paths.append("M" + "L".join(steps) + ("h2" if len(steps) == 1 else ""))
+    return paths
+
+
+def _areas(column: Column, top: float) -> list[str]:
+    paths = []
+    for stretch in _stretches(column):
+        steps = [f"{_x(place)} {HEIGHT - value / top * HEIGHT:.1f}" for place, value in stretch]
+        first, last = _x(stretch[0][0]), _x(stretch[-1][0])
+        paths.append(f"M{first} {HEIGHT:.0f}L" + "L".join(steps) + f"L{last} {HEIGHT:.0f}Z")
+    return paths
+
+
+def _stretches(column: Column) -> list[list[tuple[int, float]]]:
+    found: list[list[tuple[int, float]]] = [[]]
+    for place, value in enumerate(column):
+        if value is not None:
+            found[-1].append((place, value))
+        elif found[-1]:
+            found.append([])
+    return [stretch for stretch in found if stretch]

@@ -1,0 +1,9 @@
+"""The tables of monitoring: samples, the health of lanes, findings."""
+
+from __future__ import annotations
+
+from monitoring.models.finding import Finding, Kind, Side
+from monitoring.models.lane import LaneQuarter
+from monitoring.models.sample import Sample
+
+__all__ = ["Finding", "Kind", "LaneQuarter", "Sample", "Side"]

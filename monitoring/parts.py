@@ -1,0 +1,118 @@
+"""The servers that Redrive stands on, measured: does each answer, how fast, what breaks without."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.db import DatabaseError, connection
+from kombu.exceptions import OperationalError
+
+from events import statements
+
+SLOW = 100.0
+"""Milliseconds from which an answer counts as slow."""
+
+POSTGRES = """
+SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS size,
+    (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) AS connections,
+    current_setting('max_connections')::int AS most
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`ms` is a round trip, None if there was no answer; `facts` are pairs of words."""
+
+    name: str
+    icon: str
+    breaks: str
+    ms: float | None
+    facts: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    error: str = ""
+
+    @property
+    def state(self) -> str:
+        if self.ms is None:
+            return "failing"
+        return "healthy" if self.ms < SLOW else "degraded"
+
+
+def parts() -> list[Part]:
+    """Each measured now; one that is away costs a second."""
+    return [
+        _measure(
+            ("Postgres", "database", "Everything: publishes are refused, nothing is delivered."),
+            _postgres,
+        ),
+        _measure(
+            ("Redis", "server", "Live updates: pages poll instead. No event is lost."), _redis
+        ),
+        _measure(
+            ("Broker", "repeat", "Workers: the dispatcher delivers in its own process, slower."),
+            _broker,
+        ),
+    ]
+
+
+Facts = list[tuple[str, str]]
+
+
+def _measure(named: tuple[str, str, str], ask: Callable[[], Facts]) -> Part:
+    began = time.perf_counter()
+    try:
+        facts = ask()
+    except (DatabaseError, redis.RedisError, OperationalError, OSError) as error:
+        if isinstance(error, DatabaseError):
+            connection.close()
+        return Part(*named, ms=None, error=str(error).strip().partition("\n")[0])
+    return Part(*named, ms=(time.perf_counter() - began) * 1000, facts=facts)
+
+
+def _postgres() -> Facts:
+    row = statements.rows(POSTGRES)[0]
+    return [
+        ("version", str(row.version).split()[0]),
+        ("size", _size(row.size)),
+        ("connections", f"{row.connections} of {row.most}"),
+    ]
+
+
+def _redis() -> Facts:
+    with redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=1.0, socket_connect_timeout=1.0
+    ) as client:
+        info = client.info()
+    return [
+        ("version", f"{info.get('server_name', 'redis')} {info.get('redis_version', '')}"),
+        ("memory", _size(int(info.get("used_memory", 0)))),
+        ("clients", str(info.get("connected_clients", ""))),
+    ]
+
+
+def _broker() -> Facts:
+    """There and back: a message into a queue of its own, and out again."""
+    with current_app.connection_for_write() as link:
+        link.ensure_connection(max_retries=0, timeout=1)
+        queue = link.SimpleQueue("redrive-round-trip", queue_opts={"expires": 60})
+        try:
+            queue.put("?")
+            queue.get(timeout=1).ack()
+        except queue.Empty:
+            raise OSError("a message went in and did not come out within a second") from None
+        finally:
+            queue.close()
+        return [("transport", str(link.transport_cls)), ("at", str(link.as_uri()))]
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit in "B KB" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"

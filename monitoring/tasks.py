@@ -1,0 +1,31 @@
+"""The periodic jobs of this app."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from monitoring import findings, lanes, samples, tick
+
+
+@shared_task(name="monitoring.sample")
+def sample() -> None:
+    """Looks at everything once and shows it to whoever is watching."""
+    tick.tick()
+
+
+@shared_task(name="monitoring.findings")
+def judge_findings() -> None:
+    """Says what is wrong now."""
+    findings.judge()
+
+
+@shared_task(name="monitoring.lanes")
+def add_up_lanes() -> None:
+    """Adds what ended lately to the health of its lanes."""
+    lanes.add_up()
+
+
+@shared_task(name="monitoring.keep")
+def keep_samples() -> None:
+    """Sums old seconds to minutes and drops what is older than is kept."""
+    samples.keep()

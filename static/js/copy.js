@@ -1,0 +1,22 @@
+"use strict";
+
+// Copies an id, or the text of a block.
+(() => {
+  const said = document.getElementById("said");
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy], [data-copy-from]");
+    if (!button) return;
+    const text = button.dataset.copy ?? document.getElementById(button.dataset.copyFrom)?.textContent ?? "";
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without HTTPS there is no clipboard: the text is selected for the keyboard instead.
+      const from = document.getElementById(button.dataset.copyFrom) ?? button.previousElementSibling;
+      if (from) getSelection().selectAllChildren(from);
+      return;
+    }
+    button.setAttribute("data-copied", "");
+    if (said) said.textContent = "Copied.";
+    setTimeout(() => button.removeAttribute("data-copied"), 1_500);
+  });
+})();

@@ -1,0 +1,158 @@
+"""The state of the system in numbers, and the probes of a supervisor."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from events import operate, probe
+from events.heartbeat import beat
+from events.models import FanOut, LedgerEntry, OwedDelivery
+from events.models.process import Role
+from events.rules.outcome import Responded
+from events.uuids import new_uuid
+from monitoring import probes
+from tests import make
+from tests.make import ACTOR
+from tests.rest import operator
+from tests.servers import servers
+
+pytestmark = pytest.mark.django_db
+
+ROOT = Path(__file__).parents[2]
+
+# A web process whose Postgres is away from the start.
+AWAY = """
+import json, django
+django.setup()
+from django.test import Client
+client = Client(SERVER_NAME="127.0.0.1")
+key = {"Authorization": "Bearer rdk_abcdefgh_" + "x" * 43}
+def told(path):
+    found = client.get(path, headers=key)
+    return [found.status_code, {name.lower(): value for name, value in found.items()}, found.json()]
+print(json.dumps([told("/healthz"), told("/readyz"), told("/api/v1/events")]))
+"""
+
+
+def told() -> Any:
+    answer = operator().get("status")
+    assert answer.status == 200
+    return answer.json
+
+
+def test_the_ledger_adds_up_whatever_became_of_the_deliveries() -> None:
+    to = make.subscription()
+    make.dead(to, 2)
+    make.owed(to)
+    make.recorded(Responded(200))
+    operate.cancel(actor=ACTOR, delivery=make.owed(to))
+    make.owed(to)
+    make.claims()
+    make.owed(to)
+    found = told()
+    assert found["ledger"] == {
+        "created": 6,
+        "delivered": 1,
+        "dead": 2,
+        "cancelled": 1,
+        "owed": 2,
+        "unaccounted": 0,
+    }
+    assert (found["depth"]["in_flight"], found["depth"]["pending"]) == (1, 1)
+    assert found["dead_letters"] == 2
+
+
+def test_a_loss_shows_in_the_ledger() -> None:
+    make.owed(make.subscription())
+    OwedDelivery.objects.all().delete()
+    assert told()["ledger"]["unaccounted"] == 1
+    LedgerEntry.objects.all().delete()
+    assert told()["ledger"]["unaccounted"] == 0
+
+
+def test_what_nothing_can_be_claimed_of_is_parked_and_not_overdue() -> None:
+    to = make.subscription()
+    make.owed(to)
+    assert told()["depth"]["oldest_due"] is not None
+    operate.pause(actor=ACTOR, subscription=to.id)
+    depth = told()["depth"]
+    assert (depth["pending"], depth["parked"], depth["oldest_due"]) == (0, 1, None)
+    operate.resume(actor=ACTOR, subscription=to.id)
+    operate.open_breaker(actor=ACTOR, subscription=to.id, seconds=60)
+    assert told()["depth"]["parked"] == 1
+
+
+def test_a_waiting_test_does_not_break_the_count() -> None:
+    probe.send_test(make.subscription().id, actor=ACTOR)
+    depth = told()["depth"]
+    assert (depth["pending"], depth["oldest_due"]) == (1, None)
+
+
+def test_processes_are_counted_by_role_and_a_lonely_dispatcher_is_told() -> None:
+    assert told()["processes"] == {"web": 0, "worker": 0, "dispatcher": 0}
+    beat("w1", Role.WORKER, doing="", load={})
+    beat("d1", Role.DISPATCHER, doing="", load={"alone": False})
+    found = told()
+    assert found["processes"] == {"web": 0, "worker": 1, "dispatcher": 1}
+    assert found["dispatcher_alone"] is False
+    beat("d1", Role.DISPATCHER, doing="", load={"alone": True})
+    assert told()["dispatcher_alone"] is True
+
+
+def test_unexpanded_events_and_the_load_level_are_told() -> None:
+    FanOut.objects.create(event=new_uuid(), remaining=[new_uuid()])
+    found = told()
+    assert found["fan_outs"] == 1
+    assert found["load"] == {"level": "normal", "reasons": []}
+    assert found["at"].startswith(timezone.now().date().isoformat()[:8])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_is_ready_when_postgres_commits_and_redis_answers() -> None:
+    assert Client().get("/healthz").json() == {"status": "ok"}
+    ready = Client().get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_without_redis_is_ready_and_degraded(settings: Any) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    ready = Client().get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_on_an_unmigrated_database_is_not_ready() -> None:
+    probes._migrated.known = False
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = name || '_' WHERE app = 'dlq'")
+        try:
+            ready = Client().get("/readyz")
+        finally:
+            cursor.execute("UPDATE django_migrations SET name = rtrim(name, '_') WHERE app = 'dlq'")
+    assert ready.status_code == 503
+    assert "migrate" in ready.json()["reason"]
+    assert Client().get("/readyz").status_code == 200
+
+
+def test_without_postgres_a_process_is_alive_not_ready_and_answers_with_problems() -> None:
+    away = servers.environment() | {"DATABASE_URL": "postgresql://postgres@/x?host=%2Fnowhere"}
+    done = subprocess.run(
+        [sys.executable, "-c", AWAY], cwd=ROOT, env=away, capture_output=True, check=True
+    )
+    healthy, ready, events = json.loads(done.stdout.splitlines()[-1])
+    assert healthy[0] == 200
+    assert ready[0] == 503
+    status, headers, body = events
+    assert (status, body["code"]) == (503, "unavailable")
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["retry-after"] == "1"

@@ -1,0 +1,503 @@
+"""The window: claim, send, record, refill, against a real endpoint."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from cloudevents.core.v1.event import CloudEvent as Judged
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from dlq.models import DeadLetter
+from events import operate, vault
+from events.engine.transport import Transport
+from events.models import Attempt, Lane, OwedDelivery, Secret, Subscription
+from events.rules import ids
+from events.rules.ids import Prefix
+from tests import make
+from tests.engine import Engine
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.usefixtures("lawful")
+
+SEED = base64.b64encode(bytes(range(64))).decode()
+
+
+def judged(request: Any, secret: str = make.SECRET) -> Any:
+    """The outside judge of signatures: raises if it does not verify."""
+    return Webhook(secret).verify(request.body, request.headers)
+
+
+def test_an_event_arrives_signed_and_is_recorded(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/ok?a=1"))
+    delivery = make.owed(to, data=b'{"total": 1.10}', datacontenttype="application/json")
+    assert engine.run() == 1
+    [request] = receiver.wait(1)
+    assert (request.method, request.target) == ("POST", "/ok?a=1")
+    assert request.body == b'{"total": 1.10}'
+    assert judged(request) == {"total": 1.1}
+    row = make.delivery(delivery)
+    assert (row.state, row.attempts, row.last_status) == ("delivered", 1, 200)
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.status, attempt.address) == ("responded", 200, "127.0.0.1")
+    assert bytes(attempt.response_body) == b"ok"
+    assert 0 < attempt.first_byte_ms <= attempt.total_ms
+    assert attempt.worker == "one"
+
+
+def test_a_delivery_has_the_headers_of_the_contract(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url(), headers={"x-shop": "7"})
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    delivery = make.owed(
+        to,
+        subject="Süd 1",
+        time="2026-02-03T04:05:06Z",
+        extensions={"region": "eu", "vip": True, "n": 3},
+        datacontenttype="application/json",
+        producer_event_id="o-1",
+        traceparent=trace,
+    )
+    engine.run()
+    [request] = receiver.wait(1)
+    sent = request.headers
+    assert len(sent) == len(request.pairs)
+    assert sent["webhook-id"] == ids.encode(Prefix.DELIVERY, delivery)
+    assert abs(int(sent["webhook-timestamp"]) - timezone.now().timestamp()) < 10
+    assert re.fullmatch(r"v1,[A-Za-z0-9+/]{43}=", sent["webhook-signature"])
+    assert sent["user-agent"] == settings.REDRIVE_USER_AGENT
+    assert sent["content-type"] == "application/json"
+    assert sent["x-shop"] == "7"
+    hop = re.fullmatch(r"00-([0-9a-f]{32})-([0-9a-f]{16})-00", sent["traceparent"])
+    assert hop is not None
+    assert (hop[1], hop[2] != "b7ad6b7169203331") == (trace[3:35], True)
+    assert {name: value for name, value in sent.items() if name.startswith("ce-")} == {
+        "ce-specversion": "1.0",
+        "ce-id": "o-1",
+        "ce-source": "/shop",
+        "ce-type": "order.paid",
+        "ce-subject": "S%C3%BCd%201",
+        "ce-time": "2026-02-03T04:05:06Z",
+        "ce-region": "eu",
+        "ce-vip": "true",
+        "ce-n": "3",
+    }
+    kept = dict(Attempt.objects.get().request_headers)
+    assert kept["x-shop"] == "•••"
+    assert kept["webhook-id"] == sent["webhook-id"]
+
+
+def judge_event(request: Any) -> Judged:
+    """The outside judge of CloudEvents reads what arrived."""
+    found = from_http_event(HTTPMessage(headers=request.headers, body=request.body))
+    assert isinstance(found, Judged)
+    return found
+
+
+@pytest.mark.parametrize("form", ["binary", "structured"])
+def test_the_cloudevents_sdk_reads_what_arrives(
+    engine: Engine, receiver: Receiver, form: str
+) -> None:
+    to = make.subscription(receiver.url(), format=form)
+    make.owed(
+        to,
+        data=b'{"n": [1, 2]}',
+        datacontenttype="application/json",
+        subject='a "b" %41',
+        time="2026-02-03T04:05:06.5+01:00",
+        extensions={"region": "grün 😀"},
+        producer_event_id="o 1",
+        dataschema="https://example.com/s",
+    )
+    engine.run()
+    found = judge_event(receiver.wait(1)[0])
+    assert (found.get_id(), found.get_source(), found.get_type()) == ("o 1", "/shop", "order.paid")
+    assert found.get_subject() == 'a "b" %41'
+    assert found.get_time() == make.moment("2026-02-03T04:05:06.500+01:00")
+    assert found.get_extension("region") == "grün 😀"
+    assert found.get_data() == {"n": [1, 2]}
+
+
+def test_structured_mode_sends_one_json_object_signed(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url(), format="structured")
+    make.owed(to, data=b"\x00\xff", datacontenttype="image/png")
+    engine.run()
+    [request] = receiver.wait(1)
+    assert request.headers["content-type"] == "application/cloudevents+json"
+    assert not any(name.startswith("ce-") for name in request.headers)
+    assert judged(request)["data_base64"] == "AP8="
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x00\xff\xfe", b'{"n":123456789012345678901234567890,"f":1.10}', b"x" * 250_000]
+)
+def test_the_bytes_of_data_arrive_unchanged(
+    engine: Engine, receiver: Receiver, data: bytes
+) -> None:
+    make.owed(make.subscription(receiver.url()), data=data, datacontenttype="a/b")
+    engine.run()
+    [request] = receiver.wait(1)
+    assert request.body == data
+
+
+def test_both_secrets_sign_during_a_rotation(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url())
+    new = "whsec_" + base64.b64encode(b"n" * 32).decode()
+    operate.rotate_secret(actor=make.ACTOR, subscription=to.id, secret=new)
+    make.owed(to)
+    engine.run()
+    judged(receiver.wait(1)[0])
+    judged(receiver.requests[0], new)
+    Secret.objects.filter(expires_at__isnull=False).update(expires_at=timezone.now())
+    make.owed(to)
+    engine.run()
+    last = receiver.wait(2)[1]
+    judged(last, new)
+    assert last.headers["webhook-signature"].count(",") == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "credentials", "header"),
+    [
+        ("basic", "user:päss", "Basic " + base64.b64encode("user:päss".encode()).decode()),
+        ("bearer", "tok-1", "Bearer tok-1"),
+    ],
+)
+def test_credentials_are_sent_and_never_kept(
+    engine: Engine, receiver: Receiver, how: str, credentials: str, header: str
+) -> None:
+    encrypted = vault.encrypt(credentials)
+    make.owed(make.subscription(receiver.url(), authentication=how, credentials=encrypted))
+    engine.run()
+    assert receiver.wait(1)[0].headers["authorization"] == header
+    assert dict(Attempt.objects.get().request_headers)["authorization"] == "•••"
+
+
+def test_a_retry_sends_the_same_id_and_body_with_a_signature_of_its_own(
+    engine: Engine, receiver: Receiver
+) -> None:
+    delivery = make.owed(make.subscription(receiver.url("/then/500/503/200"), schedule=[60.0] * 5))
+    for attempts, state in ((1, "pending"), (2, "pending"), (3, "delivered")):
+        engine.run()
+        row = make.delivery(delivery)
+        assert (row.attempts, row.state) == (attempts, state)
+        make.due_now()
+    first, second, third = receiver.wait(3)
+    assert len({r.headers["webhook-id"] for r in (first, second, third)}) == 1
+    assert first.body == second.body == third.body
+    assert first.headers["traceparent"] != second.headers["traceparent"]
+    judged(third)
+    numbers = Attempt.objects.order_by("id").values_list("number", "status", "verdict")
+    assert list(numbers) == [(1, 500, "retry"), (2, 503, "retry"), (3, 200, "delivered")]
+
+
+def test_a_delivery_out_of_attempts_is_dead_and_buried(engine: Engine, receiver: Receiver) -> None:
+    delivery = make.owed(make.subscription(receiver.url("/status/500"), schedule=[]))
+    engine.run()
+    assert make.delivery(delivery).state == "dead"
+    letter = DeadLetter.objects.select_related("signature").get()
+    assert letter.signature.words == "status #"
+    assert letter.reason.startswith("the only attempt failed")
+
+
+def test_retry_after_puts_a_retry_off(engine: Engine, receiver: Receiver) -> None:
+    make.owed(make.subscription(receiver.url("/later/3000"), schedule=[1.0]))
+    engine.run()
+    wait = OwedDelivery.objects.get().due_at - timezone.now()
+    assert timedelta(seconds=2_980) < wait < timedelta(seconds=3_001)
+
+
+def test_410_disables_the_subscription_at_once(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/gone"), max_concurrency=1)
+    make.backlog(to, 3)
+    engine.run()
+    assert len(receiver.requests) == 1
+    assert Subscription.objects.get().state == "disabled"
+    assert OwedDelivery.objects.filter(state="pending", attempts=0).count() == 2
+
+
+def test_a_redirect_is_a_failure_and_the_trap_sees_nothing(
+    engine: Engine, receiver: Receiver
+) -> None:
+    with Receiver() as trap:
+        to = make.subscription(receiver.url(f"/redirect?{trap.url()}"))
+        make.subscription(receiver.url("/redirect?http://169.254.169.254/latest/meta-data"))
+        make.owed(to)
+        engine.run()
+        assert trap.requests == []
+    assert set(Attempt.objects.values_list("status", "verdict")) == {(302, "retry")}
+    assert "a redirect" in OwedDelivery.objects.first().last_error
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://169.254.169.254/latest/",
+        "http://10.0.0.1/",
+        "http://[::1]:8080/",
+        "http://0x7f.1/",
+        "http://metadata.google.internal/",
+    ],
+)
+def test_a_blocked_address_is_never_connected_to(engine: Engine, url: str) -> None:
+    """Saved before the guard knew it, or resolved to it since."""
+    make.owed(make.subscription(url))
+    engine.run()
+    attempt = Attempt.objects.get()
+    assert attempt.outcome == "blocked"
+    assert (attempt.address, attempt.first_byte_ms) == ("", None)
+    assert attempt.error.startswith("blocked address")
+    assert Lane.objects.get().failures == 0
+
+
+def test_a_name_that_points_to_a_closed_network_is_blocked(
+    engine: Engine, receiver: Receiver
+) -> None:
+    """`localhost` is let through by the allowance of tests, and not without it."""
+    make.owed(make.subscription(receiver.url(host="localhost"), schedule=[60.0, 60.0]))
+    engine.window._transport = Transport(allowed=(), user_agent="x")
+    engine.run()
+    assert receiver.requests == []
+    assert Attempt.objects.get().outcome == "blocked"
+    engine.window._transport = engine.transport
+    make.due_now()
+    engine.run()
+    assert receiver.wait(1)[0].headers["host"] == f"localhost:{receiver.port}"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("/hang", "timeout while waiting for the answer"),
+        ("/drip", "timeout before the answer was complete"),
+    ],
+)
+def test_the_total_deadline_ends_a_silent_or_dripping_answer(
+    engine: Engine, receiver: Receiver, path: str, error: str
+) -> None:
+    make.owed(make.subscription(receiver.url(path), timeout=0.3))
+    engine.run()
+    attempt = Attempt.objects.get()
+    assert (attempt.outcome, attempt.error) == ("timed_out", error)
+    assert 290 <= attempt.total_ms < 1_000
+
+
+def test_a_slow_endpoint_does_not_hold_up_the_others(engine: Engine, receiver: Receiver) -> None:
+    slow = make.subscription(receiver.url("/hold"), types=["slow"], max_concurrency=5)
+    make.subscription(receiver.url("/ok"), types=["fast"], max_concurrency=5)
+    for _ in range(5):
+        make.published(make.event(type="slow"))
+    for _ in range(100):
+        make.published(make.event(type="fast"))
+    running = threading.Thread(target=engine.run)
+    running.start()
+    receiver.wait(100, path="/ok")
+    assert OwedDelivery.objects.filter(subscription=slow.id, state="in_flight").count() == 5
+    receiver.release()
+    running.join()
+    assert OwedDelivery.objects.count() == 0
+
+
+def test_a_lane_never_has_more_sends_than_its_cap_with_two_windows(
+    engine: Engine, second: Engine, receiver: Receiver
+) -> None:
+    to = make.subscription(receiver.url("/slow/0.01"), max_concurrency=3)
+    make.backlog(to, 60)
+    both = [threading.Thread(target=one.run) for one in (engine, second)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert len(receiver.requests) == 60
+    assert receiver.most_at_once == 3
+    assert len({r.headers["webhook-id"] for r in receiver.requests}) == 60
+
+
+@pytest.fixture
+def second(transactional_db: None) -> Iterator[Engine]:
+    """Another worker's window."""
+    found = Engine(worker="two")
+    yield found
+    found.close()
+
+
+def test_the_window_is_never_wider_than_its_size(receiver: Receiver) -> None:
+    engine = Engine(size=4)
+    try:
+        for _ in range(3):
+            make.subscription(receiver.url("/slow/0.01"), max_concurrency=10)
+        for _ in range(10):
+            make.published(make.event())
+        assert engine.run() == 30
+    finally:
+        engine.close()
+    assert receiver.most_at_once == 4
+
+
+def test_what_is_claimed_is_finished_before_a_stop(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/hold"), max_concurrency=2)
+    make.backlog(to, 5)
+    stopping = threading.Event()
+    running = threading.Thread(target=lambda: engine.run(stopping=stopping.is_set))
+    running.start()
+    receiver.wait(2)
+    stopping.set()
+    receiver.release()
+    running.join()
+    assert len(receiver.requests) == 2
+    assert OwedDelivery.objects.filter(state="pending", attempts=0).count() == 3
+    assert Attempt.objects.count() == 2
+
+
+def test_a_breaker_opens_parks_probes_and_ramps_through_real_sends(
+    engine: Engine, receiver: Receiver
+) -> None:
+    to = make.subscription(
+        receiver.url("/then" + "/500" * 6 + "/200"), schedule=[60.0] * 9, max_concurrency=1
+    )
+    make.backlog(to, 20)
+    engine.run()
+    assert Lane.objects.get().state == "open"
+    assert len(receiver.requests) == 5
+    make.due_now()
+    assert engine.run() == 0
+    # The probe fails: one send, open again for longer.
+    Lane.objects.update(retry_at=timezone.now())
+    engine.run()
+    lane = Lane.objects.get()
+    assert (lane.state, lane.opened_times, len(receiver.requests)) == ("open", 2, 6)
+    # The next one succeeds: the lane closes, ramps up and drains.
+    make.due_now()
+    Lane.objects.update(retry_at=timezone.now())
+    engine.run()
+    lane = Lane.objects.get()
+    assert (lane.state, lane.ramp, lane.opened_times) == ("closed", None, 0)
+    assert OwedDelivery.objects.count() == 0
+    assert len(receiver.requests) == 26
+
+
+def test_a_parked_lane_spends_no_attempt(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url())
+    make.owed(to)
+    operate.open_breaker(actor=make.ACTOR, subscription=to.id, seconds=60)
+    before = OwedDelivery.objects.values().get()
+    assert engine.run() == 0
+    assert OwedDelivery.objects.values().get() == before
+
+
+def test_keys_arrive_in_order_though_some_are_retried(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(
+        receiver.url("/then/500/200"), ordered=True, schedule=[60.0] * 9, max_concurrency=10
+    )
+    for number in range(5):
+        for key in ("a", "b"):
+            make.owed(to, ordering_key=key, data=f"{key}{number}".encode())
+    while OwedDelivery.objects.exists():
+        engine.run()
+        make.due_now()
+    for key in (b"a", b"b"):
+        arrived = [r.body for r in receiver.requests if r.body.startswith(key)]
+        firsts = list(dict.fromkeys(arrived))
+        assert firsts == [key + str(n).encode() for n in range(5)]
+        # A successor never starts before the last try of its predecessor.
+        assert arrived == sorted(arrived)
+
+
+def test_a_changed_endpoint_is_used_by_the_next_send(engine: Engine, receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/status/500"))
+    make.owed(to)
+    engine.run()
+    operate.change_subscription(
+        actor=make.ACTOR, subscription=to.id, fields={"url": receiver.url("/ok")}
+    )
+    make.due_now()
+    engine.run()
+    assert [request.target for request in receiver.requests] == ["/status/500", "/ok"]
+
+
+def test_a_subscription_whose_secret_is_unreadable_harms_only_itself(
+    engine: Engine, receiver: Receiver
+) -> None:
+    broken, healthy = make.subscription(receiver.url("/a")), make.subscription(receiver.url("/ok"))
+    Secret.objects.filter(subscription=broken).update(encrypted="not a token")
+    for _ in range(5):
+        make.published(make.event())
+    engine.run(seconds=2)
+    assert len(receiver.wait(5, path="/ok")) == 5
+    assert receiver.of("/a") == []
+    assert OwedDelivery.objects.filter(subscription=healthy.id).count() == 0
+
+
+def test_a_delivery_that_cannot_be_wrapped_harms_only_itself(
+    engine: Engine, receiver: Receiver
+) -> None:
+    """Its headers cannot be sent; three strikes and it is out, the others arrive."""
+    broken = make.subscription(receiver.url("/a"))
+    make.subscription(receiver.url("/ok"))
+    Subscription.objects.filter(id=broken.id).update(headers={"x": "line\nbreak"})
+    make.published(make.event())
+    for _ in range(4):
+        engine.run(seconds=2)
+        make.due_now()
+    assert len(receiver.of("/ok")) == 1
+    assert DeadLetter.objects.get().reason.startswith("poison")
+
+
+def test_an_event_that_is_gone_makes_its_delivery_poison(engine: Engine) -> None:
+    make.owed(make.subscription())
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE events_owed SET event_id = gen_random_uuid()")
+    for _ in range(4):
+        engine.run(seconds=2)
+        make.due_now()
+    letter = DeadLetter.objects.get()
+    assert letter.reason == "poison: its event is gone"
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM events_finished")
+        cursor.execute("DELETE FROM events_ledgerentry")
+        cursor.execute("DELETE FROM events_event")
+        cursor.execute("DELETE FROM dlq_deadletter")
+        cursor.execute("DELETE FROM dlq_signature")
+
+
+def test_a_window_whose_session_is_killed_ends_and_the_next_one_goes_on(
+    engine: Engine, receiver: Receiver
+) -> None:
+    to = make.subscription(receiver.url("/hold"), max_concurrency=3)
+    make.backlog(to, 6)
+    running = threading.Thread(target=engine.run)
+    running.start()
+    receiver.wait(3)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'redrive' AND pid <> pg_backend_pid()"
+        )
+    receiver.release()
+    running.join()
+    # Each connection that the pool still holds is found dead once.
+    for _ in range(connection.pool.max_size):
+        engine.run()
+    assert OwedDelivery.objects.count() == 0
+    assert len({r.headers["webhook-id"] for r in receiver.requests}) == 6
+    assert len(receiver.requests) == 6
+    connection.close_pool()
+
+
+def test_a_delivery_of_an_event_is_public_by_its_id(engine: Engine, receiver: Receiver) -> None:
+    event = make.event()
+    make.subscription(receiver.url(), format="structured")
+    make.published(event)
+    engine.run()
+    assert json.loads(receiver.wait(1)[0].body)["id"] == ids.encode(Prefix.EVENT, event.id)
+    assert isinstance(event.id, UUID)
