@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 
 from events.load import refusal
 from events.problems import Problem
-from events.publish import Identity, NewEvent, Receipt, publish
+from events.publish import Accepted, Identity, NewEvent, Receipt, publish
 
 Answer = list[Receipt] | Problem
 
@@ -71,7 +71,8 @@ class Commits:
                 answers = await loop.run_in_executor(self._thread, self._commit, batch)
                 for one, answer in zip(batch, answers, strict=True):
                     _settle(one, answer)
-                self._on_commit()
+                if any(_owes(answer) for answer in answers):
+                    self._on_commit()
         finally:
             self._task = None
 
@@ -112,6 +113,13 @@ class Commits:
             count, size = count + len(one.events), size + one.size
         self._waiting_events -= count
         return batch
+
+
+def _owes(answer: Answer | Exception) -> bool:
+    """Whether there is anything for a worker to do."""
+    return isinstance(answer, list) and any(
+        isinstance(receipt, Accepted) and receipt.deliveries for receipt in answer
+    )
 
 
 def _settle(one: _Waiting, answer: Answer | Exception) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -225,7 +226,10 @@ def _wrong_header(name: str, value: str | None) -> str | None:
 
 
 def _credentials(given: Given, current: Subscription | None) -> Fields | Problem:
-    """Changing the way of authentication takes credentials for the new one."""
+    """Another way of authentication, and another host, take credentials of their own.
+
+    Whoever may change a URL could otherwise have the stored ones sent to a host of theirs.
+    """
     present = current.authentication if current else Authentication.NONE
     way = given.get("authentication", present)
     kept = current.headers if current else {}
@@ -236,11 +240,18 @@ def _credentials(given: Given, current: Subscription | None) -> Fields | Problem
         wrong = _wrong_credentials(way, text)
         new = {"authentication": way, "credentials": encrypt(text)}
         return new if wrong is None else _invalid("/credentials", wrong)
-    if way == present:
+    if way == present and not (way != Authentication.NONE and _moves_host(given, current)):
         return {}
     if way == Authentication.NONE:
         return {"authentication": way, "credentials": ""}
     return Problem(Code.MISSING_FIELD, f"{way} needs them.", pointer="/credentials")
+
+
+def _moves_host(given: Given, current: Subscription | None) -> bool:
+    if current is None or "url" not in given:
+        return False
+    old, new = urlsplit(current.url), urlsplit(given["url"])
+    return (old.scheme, old.netloc) != (new.scheme, new.netloc)
 
 
 def _sends_authorization(given: Mapping[str, str | None], kept: Mapping[str, str]) -> bool:

@@ -70,6 +70,8 @@ class Rest(NinjaAPI):
             parser=_Strict(),
             urls_namespace="api",
         )
+        # The routes are the same for as long as the process runs, and describing them is slow.
+        self._document: Document | None = None
         for kind, problem_of in REFUSALS.items():
             self.add_exception_handler(kind, _handler(problem_of))
 
@@ -83,7 +85,9 @@ class Rest(NinjaAPI):
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> Document:
-        return Document(self, path_prefix or self.get_root_path(path_params or {}))
+        if self._document is None:
+            self._document = Document(self, path_prefix or self.get_root_path(path_params or {}))
+        return self._document
 
     def _get_urls(self) -> list[URLResolver | URLPattern]:
         found = super()._get_urls()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from events import statements
 
-# The walk of the claim, without taking anything: a lane behind a shut gate is not work.
+# The walk of the claim, without taking anything: a lane behind a shut gate is not work. The order
+# is what makes the planner take owed_lane: it thinks that any row will do for a LIMIT of one.
 DUE = """
 WITH RECURSIVE walk(subscription_id, n) AS (
     (SELECT subscription_id, 1 FROM events_owed
@@ -30,7 +31,8 @@ SELECT count(*) AS lanes FROM (
           CROSS JOIN LATERAL (
               SELECT FROM events_owed AS o
               WHERE o.subscription_id = walk.subscription_id AND o.state = 'pending'
-                AND o.priority = p.priority AND o.due_at <= now() LIMIT 1) AS o)
+                AND o.priority = p.priority AND o.due_at <= now()
+              ORDER BY o.due_at LIMIT 1) AS o)
     LIMIT %(most)s
 ) AS due
 """

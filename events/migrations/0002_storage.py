@@ -88,12 +88,13 @@ CREATE TABLE events_attempt_default PARTITION OF events_attempt DEFAULT;
 CREATE INDEX attempt_delivery ON events_attempt (delivery_id, id);
 """
 
-# The check of each side's state lets the planner leave out the side that a filter rules out.
+# A test is due at infinity, which Python has no word for. The check of each side's state lets the planner leave out the side that a filter rules out.
 DELIVERY = """
 CREATE VIEW events_delivery AS
 SELECT id, event_id, subscription_id, tenant, owner, event_type, state, priority, attempts,
     ordering_key, webhook_id, replay_id, replay_source, last_status, last_error, created_at,
-    due_at, lease_until, NULL::timestamptz AS finished_at
+    CASE WHEN isfinite(due_at) THEN due_at END AS due_at, lease_until,
+    NULL::timestamptz AS finished_at
 FROM events_owed
 UNION ALL
 SELECT id, event_id, subscription_id, tenant, owner, event_type, state, priority, attempts,
