@@ -61,7 +61,7 @@ class Chart:
     top: float
     lines: Sequence[Line]
     rows: Sequence[tuple[datetime, Sequence[float | None]]]
-    marks: Sequence[float]
+    marks: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +120,17 @@ def charts(span: Span) -> list[Chart]:
 
 Column = list[float | None]
 Names = tuple[str, str, str]
-Place = tuple[Sequence[datetime], Sequence[float]]
+Place = tuple[Sequence[datetime], Sequence[int]]
 
 
 def _column(bins: Sequence[Any], value: Callable[[Any], float | None]) -> Column:
     return [None if row is None else value(row) for row in bins]
 
 
-def _openings(bins: Sequence[Any]) -> list[float]:
+def _openings(bins: Sequence[Any]) -> list[int]:
     """Where more breakers were open than the moment before."""
-    found, before = [], 0
+    found: list[int] = []
+    before = 0
     for place, row in enumerate(bins):
         if row is not None:
             if row.open > before and place:
@@ -204,14 +205,14 @@ def _round_up(value: float, *, decade: bool = False) -> float:
     return next(power * step for step in steps if power * step >= value)
 
 
-def _x(place: int) -> float:
-    return round(place * WIDTH / (POINTS - 1), 1)
+def _x(place: int) -> int:
+    return round(place * WIDTH / (POINTS - 1))
 
 
 def _paths(column: Column, height: Callable[[float], float]) -> list[str]:
     paths = []
     for stretch in _stretches(column):
-        steps = [f"{_x(place)} {HEIGHT - height(value) * HEIGHT:.1f}" for place, value in stretch]
+        steps = [f"{_x(place)} {HEIGHT - height(value) * HEIGHT:.0f}" for place, value in stretch]
         # A stretch of one point would draw nothing: a short dash shows that it is there.
         paths.append("M" + "L".join(steps) + ("h2" if len(steps) == 1 else ""))
     return paths
@@ -220,7 +221,7 @@ def _paths(column: Column, height: Callable[[float], float]) -> list[str]:
 def _areas(column: Column, top: float) -> list[str]:
     paths = []
     for stretch in _stretches(column):
-        steps = [f"{_x(place)} {HEIGHT - value / top * HEIGHT:.1f}" for place, value in stretch]
+        steps = [f"{_x(place)} {HEIGHT - value / top * HEIGHT:.0f}" for place, value in stretch]
         first, last = _x(stretch[0][0]), _x(stretch[-1][0])
         paths.append(f"M{first} {HEIGHT:.0f}L" + "L".join(steps) + f"L{last} {HEIGHT:.0f}Z")
     return paths

@@ -63,6 +63,9 @@ async def console(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    # Only now: while a receive is pending, granian sends no close frame.
+    if slot.refused:
+        await _close(send, SIGNED_OUT)
 
 
 def digest(session_key: str) -> str:
@@ -88,7 +91,6 @@ async def _forward(slot: Slot, send: Send) -> None:
         await _wait(slot, hinted)
         slot.ready.clear()
         if slot.refused:
-            await _close(send, SIGNED_OUT)
             return
         if slot.paused:
             continue

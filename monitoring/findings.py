@@ -110,7 +110,7 @@ def _ours(sample: Sample) -> Iterable[Seen]:
         yield Seen(Kind.BROKER, "", Side.OURS, words, "/health/")
     load = LoadLevel.objects.exclude(level=Level.NORMAL).first()
     if load is not None:
-        words = f"The load is {load.level}: {'; '.join(load.reasons)}."
+        words = f"The load is {load.level}: {'; '.join(load.reasons) or 'it is falling'}."
         yield Seen(Kind.LEVEL, "", Side.OURS, words, "/health/")
     ours = Sample.objects.ticks().filter(at__gte=sample.at - RECENT).aggregate(n=Sum("ours"))["n"]
     if ours:

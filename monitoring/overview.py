@@ -130,7 +130,7 @@ def _unknown() -> Verdict:
 
 
 def _standing() -> Sequence[Finding]:
-    return list(Finding.objects.standing().order_by("-since")[:50])
+    return list(Finding.objects.standing().order_by("since")[:50])
 
 
 def _uuid(public_id: str) -> UUID:

@@ -15,7 +15,7 @@ from events.roles import Role, needs
 from events.rules.load import STEPS, Level
 from monitoring.parts import parts
 
-FORGOTTEN = timedelta(hours=1)
+FORGOTTEN = timedelta(minutes=10)
 """A process that has been gone for this long is not shown."""
 
 
@@ -30,7 +30,7 @@ def health(request: HttpRequest) -> HttpResponse:
         "parts": parts(),
         "load": load,
         "steps": STEPS[Level(load.level)] if load else (),
-        "processes": [(beat, _state(beat)) for beat in beats.order_by("role", "name")],
+        "processes": sorted(((one, _state(one)) for one in beats), key=_order),
         "producers": ApiKey.objects.filter(revoked_at=None).order_by(
             F("last_used_at").desc(nulls_last=True)
         )[:10],
@@ -43,3 +43,9 @@ def _state(beat: Heartbeat) -> str:
     if silent > GONE_AFTER:
         return "idle" if beat.doing == "idle" else "gone"
     return "suspect" if silent > SUSPECT_AFTER else "alive"
+
+
+def _order(shown: tuple[Heartbeat, str]) -> tuple[bool, str, str]:
+    """Those that live come first."""
+    beat, state = shown
+    return state == "gone", beat.role, beat.name

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from django import template
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from events.rules import ids
 from events.rules.ids import Prefix
@@ -167,6 +169,17 @@ def text(data: bytes | memoryview | str | None) -> str:
     if data is None:
         return ""
     return data if isinstance(data, str) else bytes(data).decode("utf-8", "replace")
+
+
+@register.filter
+def coded(words: str) -> SafeString:
+    """Words in which `backticks` mark code, as HTML."""
+    parts = words.split("`")
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", p) if i % 2 else p,) for i, p in enumerate(parts)),
+    )
 
 
 @register.filter

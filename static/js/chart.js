@@ -12,7 +12,11 @@
     const last = rowsOf(figure).length - 1;
     return Math.max(0, Math.min(last, Math.round(((x - box.left) / box.width) * last)));
   };
+  // Kept here, not on the figure: a frame takes foreign attributes away.
+  const pointed = new Map();
+
   const clear = (figure) => {
+    pointed.delete(figure.id);
     figure.querySelector("[data-cross]").setAttribute("d", "");
     figure.querySelector("[data-readout]").textContent = "";
   };
@@ -21,7 +25,7 @@
     const x = (at) => (at * WIDTH) / (rows.length - 1);
     const names = [...figure.querySelectorAll("thead th")].slice(1).map((cell) => cell.textContent);
     const [time, ...values] = [...rows[place].children].map((cell) => cell.textContent);
-    figure.dataset.place = place;
+    pointed.set(figure.id, place);
     figure.querySelector("[data-cross]").setAttribute(
       "d", from === place ? `M${x(place)} 0V120` : `M${x(from)} 0V120M${x(place)} 0V120M${x(from)} 60H${x(place)}`);
     figure.querySelector("[data-readout]").textContent =
@@ -36,14 +40,11 @@
   });
   document.addEventListener("pointermove", (event) => {
     const figure = drag?.figure ?? plotOf(event)?.closest("[data-chart]");
-    for (const other of document.querySelectorAll("[data-chart][data-pointed]")) {
-      if (other !== figure) {
-        other.removeAttribute("data-pointed");
-        clear(other);
-      }
+    for (const id of pointed.keys()) {
+      const other = document.getElementById(id);
+      if (other !== figure && !other.contains(document.activeElement)) clear(other);
     }
     if (!figure) return;
-    figure.setAttribute("data-pointed", "");
     point(figure, placeAt(figure, event.clientX), drag?.place);
   });
   document.addEventListener("pointerup", (event) => {
@@ -56,12 +57,15 @@
     const query = new URLSearchParams({ from: times[0], to: times[1] });
     location.assign(`${location.pathname}?${query}`);
   });
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    if (!drag) for (const [id, place] of pointed) point(document.getElementById(id), place);
+  });
   document.addEventListener("keydown", (event) => {
     const figure = event.target.closest?.(".plot")?.closest("[data-chart]");
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!figure || !step) return;
     event.preventDefault();
     const last = rowsOf(figure).length - 1;
-    point(figure, Math.max(0, Math.min(last, Number(figure.dataset.place ?? last) + step)));
+    point(figure, Math.max(0, Math.min(last, (pointed.get(figure.id) ?? last) + step)));
   });
 })();

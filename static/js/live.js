@@ -6,6 +6,7 @@
 (() => {
   const STALE_TICKS = 3;
   const POLL_AFTER = 5_000;
+  const POLLED_WITHIN = 12_000;
   const RECONNECT_AFTER = 10_000;
   const RECONNECT_AGAIN = 60_000;
   const HOLD_AT_MOST = 10_000;
@@ -149,8 +150,9 @@
     const ticks = STALE_TICKS * 1_000 * Math.max(1, Number(pulse().dataset.span || 1));
     if (ended) return ["lost", "Not live"];
     if (pausedAt !== null) return ["paused", `Paused at ${clock(pausedAt)}`];
+    const polls = document.getElementById("poller");
+    if (polls && silent < POLLED_WITHIN) return ["polling", "Asking every 5 s"];
     if (silent > ticks) return ["stale", `Live data is ${Math.round(silent / 1000)} s old`];
-    if (lostAt !== null && performance.now() - lostAt > POLL_AFTER) return ["polling", "Polling"];
     if (lostAt !== null) return ["connecting", "Connecting"];
     return ["live", "Live"];
   };

@@ -82,7 +82,7 @@ def heard(lane: Lane, body: bytes, sent: dict[str, str]) -> int:
     if answer.status >= 400:
         assert answer.json["code"] in list(Code)
         assert answer.json["detail"]
-    return answer.status
+    return int(answer.status)
 
 
 @FUZZ

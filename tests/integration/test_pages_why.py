@@ -17,6 +17,7 @@ from tests import make, pages
 pytestmark = pytest.mark.django_db
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_why_page_names_the_rule_that_failed() -> None:
     make.subscription(name="Big orders", filter="data.total > 100")
     make.subscription(name="Users", types=["user.*"])
