@@ -24,7 +24,7 @@ check: $(SYNCED)
 	@out=$$(.venv/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	@$(CHECKED) $(PYTHON) -m mypy --explicit-package-bases .
 	@$(if $(TEMPLATES),.venv/bin/djade --check --target-version 5.2 $(TEMPLATES),true)
-	@$(if $(TEMPLATES),.venv/bin/djlint --quiet --lint --ignore H015,H030,H031,H043 templates,true)
+	@$(if $(TEMPLATES),.venv/bin/djlint --quiet --lint --ignore H015,H025,H030,H031,H043 templates,true)
 	@$(PYTHON) -m pytest -q tests/check
 
 bench: $(SYNCED)

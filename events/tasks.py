@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_shutting_down
+from celery.signals import worker_process_init, worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from events import ledger, load, operate
@@ -85,6 +85,11 @@ def ask(name: str) -> None:
 
 def ask_for_a_pump() -> None:
     ask("events.pump")
+
+
+@worker_process_init.connect
+def _say_hello(**_: Any) -> None:
+    pump.beat_while_idle()
 
 
 @worker_shutting_down.connect

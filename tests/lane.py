@@ -66,7 +66,7 @@ async def call(app: App, headers: Sequence[tuple[bytes, bytes]], body: Sequence[
 
 
 class Lane:
-    """One web process's lane; `commits` counts what it was told of commits."""
+    """One web process's lane; `commits` counts those that poke workers."""
 
     def __init__(self, *, key: str, limits: Limits = LIMITS) -> None:
         self.commits = 0

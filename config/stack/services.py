@@ -20,7 +20,11 @@ def prepare(environ: Mapping[str, str]) -> Service:
 
 def web(options: Options, environ: Mapping[str, str]) -> Service:
     listen = ("--host", options.host, "--port", str(options.port))
-    files = ("--static-path-route", "/static", "--static-path-mount", str(STATIC))
+    files = (
+        *("--static-path-route", "/static", "--static-path-mount", str(STATIC)),
+        # The names carry no hash: a new version is to be seen soon.
+        *("--static-path-expires", "300"),
+    )
     return Service(
         name="web",
         command=(

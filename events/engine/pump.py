@@ -26,26 +26,22 @@ SHORT = 0.2
 
 
 @dataclass(slots=True)
-class _Pulse:
-    """The last beat that this process wrote."""
-
-    at: float = 0.0
-    pumping: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class _Engine:
-    """What one process keeps between pumps. Its event loop belongs to whoever pumps."""
+    """What one process keeps between pumps. Its event loop belongs to whoever pumps.
+
+    `pumping` is what its last beat said.
+    """
 
     pid: int
     name: str
     runner: asyncio.Runner
     window: Window
     lock: threading.Lock
-    pulse: _Pulse
+    pumping: bool = False
 
 
 _engine: _Engine | None = None
+_making = threading.Lock()
 
 
 def pump(*, role: Role = Role.WORKER) -> int:
@@ -62,23 +58,39 @@ def pump(*, role: Role = Role.WORKER) -> int:
         engine.lock.release()
 
 
+def beat_while_idle() -> None:
+    """Starts a thread that beats between pumps: an idle process has no loop to beat from."""
+    threading.Thread(target=_idle, name="beat", daemon=True).start()
+
+
+def _idle() -> None:
+    while True:
+        engine = _this_process()
+        if not engine.lock.locked():
+            beat(engine.name, Role.WORKER, doing="idle", load={"window": settings.REDRIVE_WINDOW})
+        time.sleep(BEAT)
+
+
 def _this_process() -> _Engine:
     """Made anew after a fork: loops, threads and connections do not survive one."""
     global _engine  # noqa: PLW0603 - one window a process
-    if _engine is None or _engine.pid != os.getpid():
-        name = process_name()
-        transport = Transport(
-            allowed=settings.REDRIVE_ALLOW_ADDRESSES, user_agent=settings.REDRIVE_USER_AGENT
-        )
-        _engine = _Engine(
-            pid=os.getpid(),
-            name=name,
-            runner=asyncio.Runner(loop_factory=uvloop.new_event_loop),
-            window=Window(worker=name, size=settings.REDRIVE_WINDOW, transport=transport),
-            lock=threading.Lock(),
-            pulse=_Pulse(),
-        )
-    return _engine
+    with _making:
+        if _engine is None or _engine.pid != os.getpid():
+            _engine = _make_engine()
+        return _engine
+
+
+def _make_engine() -> _Engine:
+    transport = Transport(
+        allowed=settings.REDRIVE_ALLOW_ADDRESSES, user_agent=settings.REDRIVE_USER_AGENT
+    )
+    return _Engine(
+        pid=os.getpid(),
+        name=process_name(),
+        runner=asyncio.Runner(loop_factory=uvloop.new_event_loop),
+        window=Window(worker=process_name(), size=settings.REDRIVE_WINDOW, transport=transport),
+        lock=threading.Lock(),
+    )
 
 
 async def _run(engine: _Engine, role: Role) -> int:
@@ -87,7 +99,7 @@ async def _run(engine: _Engine, role: Role) -> int:
         return await engine.window.run(seconds=PUMP, stopping=stopping)
     finally:
         beating.cancel()
-        if engine.pulse.pumping or time.monotonic() - engine.pulse.at > BEAT:
+        if engine.pumping:
             await _say(engine, role, "idle")
 
 
@@ -100,6 +112,6 @@ async def _beat(engine: _Engine, role: Role) -> None:
 
 
 async def _say(engine: _Engine, role: Role, doing: str) -> None:
-    engine.pulse.pumping, engine.pulse.at = doing == "pumping", time.monotonic()
+    engine.pumping = doing == "pumping"
     load = {"in_flight": engine.window.in_flight, "window": settings.REDRIVE_WINDOW}
     await asyncio.to_thread(beat, engine.name, role, doing=doing, load=load)

@@ -109,6 +109,7 @@ class OwedDelivery(_DeliveryColumns):
                 name="owed_order",
             ),
             models.Index("event", name="owed_event"),
+            models.Index("owner", "id", condition=Q(owner__isnull=False), name="owed_owner"),
             models.Index("id", condition=Q(event_type="redrive.test"), name="owed_test"),
         ]
         constraints = [

@@ -171,14 +171,17 @@ def test_the_producers_trace_is_kept_and_a_malformed_one_is_not(lane: Lane) -> N
     assert stored(junk.json["id"]).traceparent is None
 
 
-def test_workers_are_poked_after_a_commit_and_not_for_a_refusal(lane: Lane) -> None:
+def test_workers_are_poked_after_a_commit_that_owes_them_work(lane: Lane) -> None:
     lane.post({"type": ""})
+    lane.post({"type": "t"})
     assert lane.commits == 0
+    make.subscription()
     lane.post({"type": "t"})
     assert lane.commits == 1
 
 
 def test_publishes_that_arrive_together_share_commits(lane: Lane) -> None:
+    make.subscription()
     lane.post({"type": "first"})
     posts = [lane.posting({"type": "t", "data": n}) for n in range(200)]
     answers = lane.together(posts)

@@ -1,0 +1,236 @@
+"""What is live stays true, and takes nothing from the one who looks."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from uuid import uuid4
+
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+
+from bench.stack import Stack
+from tests.browser.people import People
+from tests.browser.world import World, await_, publish, publish_many, subscribe
+from tests.receiver import Receiver
+
+WITHIN_2_S = 2_000.0
+
+# Frames that came after a moment; the pulse is in each of them.
+NEXT_FRAMES = """(many) => new Promise((done) => {
+    let seen = 0;
+    document.body.addEventListener('htmx:oobAfterSwap', (event) => {
+        if (event.detail.target.id === 'pulse' && ++seen >= many) done(seen);
+    });
+})"""
+
+
+def live(page: Page) -> Page:
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    return page
+
+
+def frames(page: Page, many: int) -> None:
+    page.evaluate(NEXT_FRAMES, many)
+
+
+def stat(page: Page, word: str) -> Locator:
+    """The number of one term of the ledger, exactly: it is in the title."""
+    term = page.locator("#ov-ledger .stat", has=page.locator(f".label:text-is('{word}')"))
+    return term.locator("[title$=deliveries]")
+
+
+def number(found: Locator) -> int:
+    return int((found.get_attribute("title") or "").replace(",", "").split()[0])
+
+
+def kind() -> str:
+    return f"test.k{uuid4().hex[:12]}"
+
+
+def test_an_event_shows_on_the_overview_within_two_seconds(
+    people: People, world: World, stack: Stack
+) -> None:
+    page = live(people.arrives("viewer", "/"))
+    frames(page, 1)
+    before = number(stat(page, "delivered"))
+    publish(stack, "order.paid")
+    grown = re.compile(rf"^{before + 1:,} ")
+    expect(stat(page, "delivered")).to_have_attribute("title", grown, timeout=WITHIN_2_S * 2)
+
+
+def test_a_breaker_opens_on_two_browsers_at_once(
+    people: People, world: World, stack: Stack, endpoint: Receiver
+) -> None:
+    of = kind()
+    to = subscribe(stack, endpoint.url("/status/500"), of, name=f"Breaks {of}")
+    one, two = (live(people.arrives(role, "/")) for role in ("viewer", "operator"))
+    publish_many(stack, of, 60)
+    for page in (one, two):
+        row = page.locator("#ov-breakers li", has_text=of)
+        expect(row.locator(".state")).to_contain_text("open")
+    expect(one.locator("#said")).to_contain_text("breaker open")
+    stack.api("POST", f"/subscriptions/{to}/disable")
+    expect(two.locator("#ov-breakers li", has_text=of)).to_have_count(0)
+
+
+def test_focus_selection_and_open_details_stay_through_twenty_frames(
+    people: People, world: World, stack: Stack
+) -> None:
+    page = live(people.arrives("viewer", "/"))
+    link = page.locator("#ov-deaths a.cut").first
+    link.focus()
+    page.locator("#ov-charts summary").first.evaluate("one => one.parentElement.open = true")
+    page.evaluate("window.was = document.activeElement")
+    frames(page, 20)
+    assert page.evaluate("document.activeElement === window.was")
+    assert page.locator("#ov-charts details").first.evaluate("one => one.open")
+
+
+def test_selected_text_and_an_open_menu_outlast_a_frame(people: People, world: World) -> None:
+    page = live(people.arrives("viewer", "/"))
+    page.get_by_role("button", name="Account").click()
+    page.evaluate(
+        "getSelection().selectAllChildren(document.querySelector('#ov-verdict h2'))"
+    )
+    selected = page.evaluate("getSelection().toString()")
+    before = page.locator("#pulse").get_attribute("data-v")
+    page.wait_for_function("Number(document.querySelector('#live-words').textContent.length)")
+    expect(page.locator("#pulse")).to_have_attribute("data-v", before or "")
+    assert page.evaluate("getSelection().toString()") == selected
+    expect(page.locator("#account")).to_be_visible()
+    page.evaluate("getSelection().removeAllRanges()")
+    expect(page.locator("#pulse")).not_to_have_attribute("data-v", before or "")
+    expect(page.locator("#account")).to_be_visible()
+
+
+def test_a_filter_that_is_being_typed_is_kept(people: People, world: World) -> None:
+    page = live(people.arrives("viewer", "/events/"))
+    field = page.locator("form.filters input[name=type]")
+    field.press_sequentially("order.p")
+    frames(page, 3)
+    expect(field).to_have_value("order.p")
+    expect(field).to_be_focused()
+    field.press("Enter")
+    expect(page).to_have_url(re.compile("type=order.p"))
+    expect(page.locator("form.filters input[name=type]")).to_have_value("order.p")
+
+
+def test_an_overtaken_frame_never_wins(people: People, world: World) -> None:
+    page = people.arrives("viewer")
+    server: list[WebSocketRoute] = []
+    page.route_web_socket(re.compile("/ws/console/"), lambda ws: pass_on(ws, server))
+    page.goto("/")
+    live(page)
+    frames(page, 1)
+    html = page.locator("#ov-verdict").evaluate("one => one.outerHTML")
+    old = re.sub(r'data-v="\d+"', 'data-v="1"', html).replace("</h2>", " an hour ago</h2>")
+    new = old.replace('data-v="1"', 'data-v="900000000000"').replace("an hour ago", "now")
+    server[0].send(old)
+    server[0].send(new)
+    expect(page.locator("#verdict-title")).to_contain_text("now")
+    server[0].send(old)
+    frames(page, 1)
+    expect(page.locator("#verdict-title")).to_contain_text("now")
+
+
+def pass_on(page_side: WebSocketRoute, kept: list[WebSocketRoute]) -> None:
+    kept.append(page_side)
+    page_side.connect_to_server()
+
+
+def test_a_delivery_page_shows_its_answer_without_a_reload(
+    people: People, world: World, stack: Stack
+) -> None:
+    of = kind()
+    with Receiver() as slow:
+        to = subscribe(stack, slow.url("/hold"), of)
+        publish(stack, of)
+        slow.wait(1)
+        [owed] = stack.api("GET", f"/deliveries?subscription={to}")["data"]
+        page = live(people.arrives("viewer", f"/deliveries/{owed['id']}/"))
+        expect(page.locator("#delivery-live .state").first).to_contain_text("in flight")
+        page.evaluate("window.here = true")
+        slow.release()
+        expect(page.locator("#delivery-live .state").first).to_contain_text("delivered")
+        assert page.evaluate("window.here")
+
+
+def test_a_hidden_tab_says_so_after_a_minute_and_catches_up(people: People, world: World) -> None:
+    page = people.arrives("viewer")
+    said: list[str] = []
+    page.on(
+        "websocket", lambda ws: ws.on("framesent", lambda frame: said.append(str(frame)))
+    )
+    page.clock.install()
+    page.goto("/")
+    live(page)
+    hide = "(hidden) => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))}"
+    page.evaluate(hide, True)
+    page.clock.fast_forward(61_000)
+    await_(lambda: page.evaluate("1") == 1 and "pause" in said)
+    page.evaluate(hide, False)
+    await_(lambda: page.evaluate("1") == 1 and said == ["pause", "resume"])
+    frames(page, 1)
+
+
+def test_the_ledger_sums_on_every_frame_of_a_storm(
+    people: People, world: World, stack: Stack
+) -> None:
+    page = people.arrives("viewer")
+    texts: list[str] = []
+    page.on(
+        "websocket",
+        lambda ws: ws.on("framereceived", lambda frame: texts.append(str(frame))),
+    )
+    page.goto("/")
+    live(page)
+    for _ in range(15):
+        publish_many(stack, "order.paid", 40)
+        frames(page, 1)
+    ledgers = [read for text in texts if (read := ledger_of(page, text))]
+    assert len(ledgers) >= 8
+    for accepted, *rest in ledgers:
+        assert accepted == sum(rest), ledgers
+    assert ledgers[-1][0] > ledgers[0][0]
+
+
+READ = """(html) => {
+    const template = document.createElement('template');
+    template.innerHTML = html;
+    const terms = template.content.querySelectorAll('#ov-ledger .term [title$=deliveries]');
+    return [...terms].map((one) => Number(one.title.replace(/[^0-9]/g, '')));
+}"""
+
+
+def ledger_of(page: Page, frame: str) -> list[int]:
+    return [] if frame.startswith("{") else list(page.evaluate(READ, frame))
+
+
+def test_a_user_pauses_and_goes_on(people: People, world: World) -> None:
+    page = live(people.arrives("viewer", "/"))
+    page.locator("#live").click()
+    expect(page.locator("#live-words")).to_contain_text("Paused at")
+    at = page.locator("#pulse").get_attribute("data-v") or ""
+    page.keyboard.press("p")
+    expect(page.locator("#pulse")).not_to_have_attribute("data-v", at)
+    live(page)
+
+
+def test_hints_name_only_what_somebody_watches(
+    people: People, world: World, stack: Stack, endpoint: Receiver
+) -> None:
+    page = people.arrives("viewer")
+    hints: list[Any] = []
+    page.on(
+        "websocket",
+        lambda ws: ws.on(
+            "framereceived",
+            lambda frame: str(frame).startswith("{") and hints.append(json.loads(frame)),
+        ),
+    )
+    page.goto(f"/subscriptions/{world.good}/")
+    live(page)
+    publish(stack, "order.paid")
+    await_(lambda: page.evaluate("1") == 1 and bool(hints))
+    assert {one for hint in hints for one in hint["changed"]} == {world.good}

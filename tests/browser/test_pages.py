@@ -1,0 +1,147 @@
+"""Every page, for each role: it opens, it is quiet, it shows what the role may see and no more."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urljoin
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from bench.stack import Stack
+from tests.browser.people import People
+from tests.browser.world import NASTY, World
+
+ACTIONS = "main form[method=post]"
+
+
+def open_all(page: Page, paths: Any) -> None:
+    for path in paths:
+        answer = page.goto(path, wait_until="load")
+        assert answer is not None
+        assert answer.status == 200, f"{path}: {answer.status}"
+        expect(page.locator("h1")).to_be_visible()
+
+
+def test_every_page_opens_for_an_admin_without_a_complaint(people: People, world: World) -> None:
+    paths = [*world.pages, *world.operator_pages, *world.admin_pages]
+    open_all(people.arrives("admin"), paths)
+
+
+def test_every_page_opens_for_an_operator_without_a_complaint(
+    people: People, world: World
+) -> None:
+    open_all(people.arrives("operator"), [*world.pages, *world.operator_pages])
+
+
+def test_a_viewer_opens_every_page_and_sees_no_action(people: People, world: World) -> None:
+    page = people.arrives("viewer")
+    for path in world.pages:
+        open_all(page, [path])
+        assert page.locator(ACTIONS).count() == 0, path
+        assert page.locator("main a.button.primary").count() == 0, path
+
+
+def test_a_viewer_is_refused_what_it_may_not_do(people: People, world: World) -> None:
+    page = people.arrives("viewer", "/")
+    token = page.locator("input[name=csrfmiddlewaretoken]").first.get_attribute("value")
+    for path in (
+        f"/subscriptions/{world.good}/pause/",
+        f"/subscriptions/{world.good}/rotate/",
+        f"/deliveries/{world.delivery}/retry/",
+        f"/dead-letters/{world.dead}/discard/",
+        "/replays/new/",
+        "/keys/new/",
+        "/users/new/",
+    ):
+        origin = {"csrfmiddlewaretoken": token or ""}
+        answer = page.request.post(path, form=origin, headers={"referer": people.url})
+        assert answer.status == 403, path
+    assert "Your role does not allow this" in answer.text()
+    people.expects("403")
+    page.goto("/users/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not allowed")
+
+
+def test_without_javascript_every_action_works(people: People, world: World) -> None:
+    page = people.arrives("admin", f"/subscriptions/{world.picky}/", java_script_enabled=False)
+    page.get_by_label("Reason").first.fill("a deploy")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator("#messages")).to_contain_text("Paused.")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#messages")).to_contain_text("Resumed")
+    page.get_by_role("button", name="Open the breaker").click()
+    expect(page.locator("#messages")).to_contain_text("The breaker is open for 15 min")
+    page.get_by_role("button", name="Close the breaker").click()
+    expect(page.locator("#messages")).to_contain_text("The breaker is closed")
+    page.get_by_role("button", name="Rotate").click()
+    expect(page.locator("#secret")).to_contain_text("whsec_")
+    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.locator("#messages")).to_contain_text("A test is on its way")
+    page.goto(f"/subscriptions/{world.picky}/edit/")
+    page.get_by_role("button", name="Try on the last 100 events").click()
+    expect(page.locator("#trial")).to_contain_text("match")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("h1")).to_contain_text("Shop: large")
+    page.goto("/search/?q=" + world.event)
+    assert world.event in page.url
+
+
+def test_a_dead_letter_is_discarded_and_put_back_without_javascript(
+    people: People, world: World
+) -> None:
+    page = people.arrives("operator", f"/dead-letters/{world.dead}/", java_script_enabled=False)
+    page.get_by_role("button", name="Discard").click()
+    expect(page.locator("#messages")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    page.goto(f"/dead-letters/{world.dead}/")
+    expect(page.get_by_role("button", name="Discard")).to_be_visible()
+
+
+def test_a_script_in_a_payload_or_a_name_shows_as_text(people: People, world: World) -> None:
+    page = people.arrives("operator")
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
+    for path in (
+        f"/events/{world.nasty_event}/",
+        f"/subscriptions/{world.nasty}/",
+        "/events/",
+        "/subscriptions/",
+        "/deliveries/",
+        "/audit/",
+    ):
+        page.goto(path)
+        assert page.locator("main img, main script").count() == 0, path
+        expect(page.get_by_text("<script>alert(1)</script>").first).to_be_attached()
+    page.goto(f"/events/{world.nasty_event}/")
+    expect(page.locator("#payload")).to_contain_text("<img src=x onerror=alert(1)>")
+    page.goto("/search/?q=" + "%3Cscript%3Ealert(1)%3C/script%3E")
+    expect(page.locator("#found")).to_contain_text("<script>alert(1)</script>")
+
+
+def test_the_why_page_names_the_rule_that_failed(people: People, world: World) -> None:
+    page = people.arrives("viewer", f"/events/{world.event}/")
+    row = page.locator("tr", has_text="Shop: large")
+    expect(row).to_contain_text("Filter")
+    expect(row).to_contain_text("data.total")
+    expect(row).to_contain_text("40")
+
+
+def test_the_overview_links_only_to_pages_that_open(people: People, world: World) -> None:
+    page = people.arrives("admin", "/")
+    found = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    here = {link.split("#")[0] for link in found if link.startswith(people.url)}
+    for link in sorted(here):
+        answer = page.request.get(urljoin(people.url, link))
+        assert answer.status == 200, f"{link}: {answer.status}"
+
+
+def test_pausing_is_undone_with_one_click(people: People, world: World, stack: Stack) -> None:
+    page = people.arrives("operator", f"/subscriptions/{world.nasty}/")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#messages")).to_contain_text("Resumed")
+    assert stack.api("GET", f"/subscriptions/{world.nasty}")["state"] == "active"
+    expect(page).to_have_title(re.compile("^active"))
