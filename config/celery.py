@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
@@ -38,6 +39,8 @@ def _options() -> dict[str, Any]:
         "worker_soft_shutdown_timeout": 25.0,
         # A pump under way does not need the broker: it goes on while the connection is away.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
+        # Otherwise each task ends with the pool closed, under the threads that claim and record.
+        "CELERY_DB_REUSE_MAX": sys.maxsize,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_transport_options": {**_SOCKET, **_NO_RETRY, "visibility_timeout": 120},

@@ -141,7 +141,8 @@ def step(replay: UUID) -> bool:
         skipped=job.skipped + len(sources) - len(made),
         paced_at=Now(),
     )
-    return job.rate is None
+    # Below its full share it waits for the job's next turn, like a paced one.
+    return job.rate is None and allowed == STEP
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Draft:
     dataschema: str | None = None
     traceparent: str | None = None
     extensions: dict[str, str | int | bool] = field(default_factory=dict)
+    extensions_at: str = "/extensions/"
 
 
 _TEXTS = (
@@ -136,7 +137,7 @@ def _extension_problem(draft: Draft) -> Problem | None:
         if (wrong := cloudevents.check_extension(name, value)) is not None:
             named = cloudevents.check_extension_name(name) is None
             code = Code.INVALID_TEXT if named and isinstance(value, str) else Code.INVALID_FIELD
-            pointer = "/extensions/" + name.replace("~", "~0").replace("/", "~1")
+            pointer = draft.extensions_at + name.replace("~", "~0").replace("/", "~1")
             return Problem(code, wrong, pointer=pointer)
     return None
 

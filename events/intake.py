@@ -47,7 +47,11 @@ class Intake:
         self._keys = ThreadPoolExecutor(1, "keys")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        pairs = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
+        headers = dict(pairs)
+        if (twice := _sent_twice(pairs)) is not None:
+            await _refuse(send, twice)
+            return
         try:
             status, found = await self._handle(headers, receive)
         except GuardConflict:
@@ -134,6 +138,19 @@ class Intake:
             else:
                 results.append(_item(item, first, by_event))
         return 202, {"data": results}
+
+
+def _sent_twice(pairs: Sequence[tuple[str, str]]) -> Problem | None:
+    """A header that says what the event is must say it once."""
+    names = [name for name, _ in pairs if name in _SINGLE or name.startswith("ce-")]
+    for name in names:
+        if names.count(name) > 1:
+            detail = f"The header {name} was sent twice."
+            return Problem(Code.INVALID_FIELD, detail, pointer=f"/{name}")
+    return None
+
+
+_SINGLE = frozenset({"authorization", "content-type", "idempotency-key"})
 
 
 def _item(item: NewEvent, first: Mapping[Any, NewEvent], receipts: Mapping[Any, Receipt]) -> Any:

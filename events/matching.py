@@ -127,7 +127,7 @@ def read_matcher() -> Matcher:
     epoch = Epoch.objects.get(id=1).value
     rows = Subscription.objects.existing().only("id", "tenant", "ordered", "types", "filter")
     pairs: list[tuple[str, Target]] = []
-    for row in rows.iterator(chunk_size=2_000):
+    for row in rows:
         compiled = filters.compile_filter(row.filter) if row.filter else None
         target = Target(row.id, row.tenant, row.ordered, compiled)
         pairs.extend((pattern, target) for pattern in row.types)

@@ -10,13 +10,13 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from events import statements
 from events.finish import finish
 from events.hooks import Death
-from events.models import FinishedDelivery, Lane, OwedDelivery, Subscription
+from events.models import Epoch, FinishedDelivery, Lane, OwedDelivery, Subscription
 from events.probe import TEST_TYPE
 from events.rules.states import DeliveryState
 
@@ -36,6 +36,22 @@ WHERE id IN (
 RETURNING id
 """
 
+# The lanes that lead nowhere: one index probe a lane, however much waits in it.
+GONE = """
+WITH RECURSIVE walk(subscription_id) AS (
+    (SELECT subscription_id FROM events_owed
+     WHERE state = 'pending' ORDER BY subscription_id LIMIT 1)
+    UNION ALL
+    SELECT next.subscription_id FROM walk CROSS JOIN LATERAL (
+        SELECT subscription_id FROM events_owed
+        WHERE state = 'pending' AND subscription_id > walk.subscription_id
+        ORDER BY subscription_id LIMIT 1) AS next
+)
+SELECT subscription_id FROM walk
+WHERE NOT EXISTS (SELECT FROM events_subscription AS s
+                  WHERE s.id = walk.subscription_id AND s.deleted_at IS NULL)
+"""
+
 # Counts, for a slice of the event log, the deliveries that each publish promised.
 PROMISED = """
 SELECT e.id, e.matched, coalesce(made.n, 0) AS made,
@@ -53,24 +69,48 @@ ORDER BY e.id
 """
 
 
+# A number that no process has met, so that no matches made before are taken for current ones.
+EPOCH = """
+INSERT INTO events_epoch (id, value) VALUES (1, extract(epoch FROM now())::bigint)
+ON CONFLICT DO NOTHING RETURNING value
+"""
+
+
+def make_epoch() -> list[str]:
+    """Makes the row that says which subscriptions are current: without it nothing is published."""
+    if Epoch.objects.exists():
+        return []
+    return [f"epoch {row.value}" for row in statements.rows(EPOCH)]
+
+
 def free_stuck() -> list[UUID]:
     """Makes deliveries due whose lease ran out long ago."""
     with transaction.atomic():
         return [row.id for row in statements.rows(STUCK)]
 
 
+@transaction.atomic
 def cancel_orphans() -> list[UUID]:
-    """Cancels what is owed to subscriptions that were deleted while it was being published."""
-    gone = Subscription.objects.filter(id=OuterRef("subscription"), deleted_at__isnull=False)
-    owed = OwedDelivery.objects.filter(Exists(gone)).values_list("id", flat=True)[:AT_ONCE]
-    return finish(list(owed), DeliveryState.CANCELLED, reason="the subscription was deleted")
+    """Cancels what is owed to subscriptions that were deleted while it was being published.
+
+    Also to those whose row is gone altogether.
+    """
+    gone = [row.subscription_id for row in statements.rows(GONE)]
+    owed = OwedDelivery.objects.filter(subscription__in=gone, state=DeliveryState.PENDING)
+    return finish(_free(owed), DeliveryState.CANCELLED, reason="the subscription was deleted")
 
 
+@transaction.atomic
 def cancel_old_tests() -> list[UUID]:
     """Cancels tests that nothing sent in time."""
     old = OwedDelivery.objects.filter(event_type=TEST_TYPE, created_at__lt=Now() - TEST_LIVES)
-    ids = list(old.values_list("id", flat=True)[:AT_ONCE])
-    return finish(ids, DeliveryState.CANCELLED, reason="the test was not sent in time")
+    return finish(_free(old), DeliveryState.CANCELLED, reason="the test was not sent in time")
+
+
+def _free(owed: QuerySet[OwedDelivery]) -> list[UUID]:
+    """Some of them, held; whoever is just recording one keeps it."""
+    held = owed.order_by("id").select_for_update(skip_locked=True)
+    return list(held.values_list("id", flat=True)[:AT_ONCE])
 
 
 def make_lanes() -> list[UUID]:

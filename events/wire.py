@@ -262,7 +262,7 @@ def _with_extensions(draft: Draft, extensions: dict[str, str | int | bool]) -> D
         )
         if isinstance(extensions.get(extension), str)
     }
-    return replace(draft, **said, extensions=extensions)
+    return replace(draft, **said, extensions=extensions, extensions_at="/")
 
 
 def _parse(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:

@@ -65,10 +65,12 @@ def beat_while_idle() -> None:
 
 def _idle() -> None:
     while True:
+        # Not at once: Celery closes what a new process has inherited, the pool with it.
+        time.sleep(SHORT)
         engine = _this_process()
         if not engine.lock.locked():
             beat(engine.name, Role.WORKER, doing="idle", load={"window": settings.REDRIVE_WINDOW})
-        time.sleep(BEAT)
+        time.sleep(BEAT - SHORT)
 
 
 def _this_process() -> _Engine:
