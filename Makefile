@@ -16,7 +16,7 @@ up demo down: $(SYNCED)
 	@exec $(PYTHON) -m config.stack $@
 
 test: $(SYNCED) browser
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(SYNCED)
 	@$(PYTHON) -m ruff format --check -q .

@@ -92,6 +92,12 @@ def lawful(transactional_db: None) -> Iterator[None]:
     laws.hold()
 
 
+def pytest_xdist_setupnodes() -> None:
+    """Each process of a parallel run has servers of its own, so it must not inherit our names."""
+    for name in servers.environment():
+        os.environ.pop(name, None)
+
+
 def pytest_unconfigure() -> None:
     """Closes what is open and stops the servers, also after Ctrl-C."""
     for one in connections.all(initialized_only=True):
