@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 FRESH = 2.0
 """Seconds after a claim in which its send may start: a pause holds from then on."""
 
-LINGER = 0.02
+LINGER = 0.01
 """Seconds until an empty claim is tried again while sends are under way."""
 
 EMPTY = 10

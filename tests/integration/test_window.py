@@ -186,11 +186,18 @@ def test_the_window_is_never_wider_than_its_size(receiver: Receiver) -> None:
 def test_what_is_claimed_is_finished_before_a_stop(engine: Engine, receiver: Receiver) -> None:
     to = make.subscription(receiver.url("/hold"), max_concurrency=2)
     make.backlog(to, 5)
-    stopping = threading.Event()
-    running = threading.Thread(target=lambda: engine.run(stopping=stopping.is_set))
+    stopping, heard = threading.Event(), threading.Event()
+
+    def stop() -> bool:
+        if stopping.is_set():
+            heard.set()
+        return stopping.is_set()
+
+    running = threading.Thread(target=lambda: engine.run(stopping=stop))
     running.start()
     receiver.wait(2)
     stopping.set()
+    assert heard.wait(10)
     receiver.release()
     running.join()
     assert len(receiver.requests) == 2
