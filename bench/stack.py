@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,6 +60,7 @@ class Stack:
             stderr=subprocess.STDOUT,
         )
         wait_until_answers(f"{self.url}/readyz", self._process)
+        self.settings = self._settings()
         return self
 
     def __exit__(
@@ -80,13 +80,12 @@ class Stack:
         """Of the supervisor, above all processes of the stack."""
         return self._process.pid
 
-    @cached_property
-    def settings(self) -> Mapping[str, str]:
+    def _settings(self) -> Mapping[str, str]:
         """What the supervisor gave its processes: the addresses of the servers it started."""
         for process in psutil.Process(self.pid).children(recursive=True):
-            if "dispatch" in process.cmdline():
+            if any("granian" in word for word in process.cmdline()[:3]):
                 return dict(process.environ())
-        raise RuntimeError("the stack has no dispatcher")
+        raise RuntimeError("the stack has no web process")
 
     def api(self, method: str, path: str, body: object = None) -> Any:
         """One call of the REST API; an error status is raised with its problem."""

@@ -70,7 +70,7 @@ def show(outcome: Outcome) -> str:
     """One line of the table, and one for each broken law."""
     verdict = "held" if not outcome.broken else "BROKEN"
     line = (
-        f"{verdict:7}{outcome.fault:28}{outcome.expected:40}{outcome.accepted:>8,}"
+        f"{verdict:7}{outcome.fault:34}{outcome.expected:40}{outcome.accepted:>8,}"
         f"{outcome.repeats:>8}{outcome.recovered:>9.1f} s"
     )
     return "\n".join([line, *(f"       {words}" for words in outcome.broken)])
@@ -106,7 +106,7 @@ def main() -> int:
     if options.only:
         faults = [fault for fault in faults if options.only in fault.name]
     outcomes = []
-    print(f"{'':7}{'fault':28}{'expected':40}{'accepted':>8}{'repeats':>8}{'recovered':>11}")
+    print(f"{'':7}{'fault':34}{'expected':40}{'accepted':>8}{'repeats':>8}{'recovered':>11}")
     with TemporaryDirectory(prefix="redrive-drill-") as folder, Rig(Path(folder)) as rig:
         drill = Drill(rig)
         for fault in faults:
