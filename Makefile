@@ -23,8 +23,8 @@ check: $(SYNCED)
 	@$(PYTHON) -m ruff check -q .
 	@out=$$(.venv/bin/lint-imports --no-logo) || { echo "$$out"; exit 1; }
 	@$(CHECKED) $(PYTHON) -m mypy --explicit-package-bases .
-	@$(if $(TEMPLATES),.venv/bin/djade --check --target-version 5.2 $(TEMPLATES),true)
-	@$(if $(TEMPLATES),.venv/bin/djlint --quiet --lint --ignore H015,H025,H030,H031,H043 templates,true)
+	@.venv/bin/djade --check --target-version 5.2 $(TEMPLATES)
+	@.venv/bin/djlint --quiet --lint --ignore H015,H025,H030,H031,H043 templates
 	@$(PYTHON) -m pytest -q tests/check
 
 bench: $(SYNCED)

@@ -91,6 +91,7 @@ REDRIVE_JOBS = {
     "monitoring.findings": 2.0,
     "monitoring.lanes": 10.0,
     "monitoring.keep": 30.0,
+    "monitoring.reconcile": 10.0,
 }
 """Periodic jobs of the dispatcher: the task's name and the seconds between two starts."""
 

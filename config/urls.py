@@ -12,6 +12,7 @@ from events.api.refusals import missing, unreadable
 from events.api.rest import Rest
 from monitoring.api import router as monitoring
 from monitoring.consumers import console
+from monitoring.metrics import metrics
 from monitoring.probes import healthz, readyz
 
 api = Rest()
@@ -31,6 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(r"^api(?:/|$)", missing),
     path("healthz", healthz),
     path("readyz", readyz),
+    path("metrics", metrics),
     path("", include("monitoring.console.urls")),
     path("", include("events.console.urls")),
     path("", include("dlq.console.urls")),

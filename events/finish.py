@@ -13,6 +13,7 @@ from events.hooks import Death
 from events.rules.states import DeliveryState
 
 # The ORM cannot move rows between tables; one statement cannot leave a row in both or neither.
+# It gives no due_at: a test is due at infinity, which Python has no word for.
 FINISH = """
 WITH ended AS (
     DELETE FROM events_owed WHERE id = ANY(%(ids)s) RETURNING *
@@ -32,7 +33,9 @@ WITH ended AS (
         CASE %(state)s::text WHEN 'cancelled' THEN count(*) ELSE 0 END, false
     FROM ended GROUP BY 1, 2
 )
-SELECT *, now() AS at FROM ended
+SELECT id, event_id, subscription_id, tenant, owner, event_type, attempts, last_status, last_error,
+    now() AS at
+FROM ended
 """
 
 

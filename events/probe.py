@@ -46,12 +46,13 @@ def send_test(subscription: UUID, *, actor: str) -> UUID:
     Raises Subscription.DoesNotExist.
     """
     row = Subscription.objects.existing().get(id=subscription)
-    delivery = new_uuid()
+    # In this order: what reads an event's deliveries relies on none being older than the event.
+    event, delivery = new_uuid(), new_uuid()
     data = {"message": "This is a test from Redrive.", "at": timezone.now().isoformat()}
     statements.rows(
         OWE_TEST,
         {
-            "event": new_uuid(),
+            "event": event,
             "delivery": delivery,
             "subscription": row.id,
             "tenant": row.tenant,

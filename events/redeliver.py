@@ -59,7 +59,7 @@ def redeliver(items: Sequence[Redelivery], *, replay: UUID) -> dict[UUID, UUID]:
         REDELIVER,
         {
             "replay": replay,
-            "id": [new_uuid() for _ in items],
+            "id": [new_uuid(after=item.event) for item in items],
             "event": [item.event for item in items],
             "subscription": [item.subscription for item in items],
             "source": [item.source for item in items],

@@ -52,7 +52,8 @@ WHERE NOT EXISTS (SELECT FROM events_subscription AS s
                   WHERE s.id = walk.subscription_id AND s.deleted_at IS NULL)
 """
 
-# Counts, for a slice of the event log, the deliveries that each publish promised.
+# Counts, for a slice of the event log, the deliveries that each publish promised. A delivery may
+# be made in the millisecond of its event, and ids of one millisecond are in no order.
 PROMISED = """
 SELECT e.id, e.matched, coalesce(made.n, 0) AS made,
     coalesce(cardinality(f.remaining), 0) AS remaining
@@ -64,10 +65,10 @@ CROSS JOIN LATERAL (
     SELECT (SELECT count(*) FROM events_owed AS o
             WHERE o.event_id = e.id AND o.replay_id IS NULL)
          + (SELECT count(*) FROM events_finished AS d
-            WHERE d.event_id = e.id AND d.id >= e.id AND d.replay_id IS NULL) AS n) AS made
+            WHERE d.event_id = e.id AND d.replay_id IS NULL
+              AND d.id >= (left(e.id::text, 13) || '-0000-0000-000000000000')::uuid) AS n) AS made
 ORDER BY e.id
 """
-
 
 # A number that no process has met, so that no matches made before are taken for current ones.
 EPOCH = """

@@ -13,10 +13,13 @@ _lock = threading.Lock()
 _last = 0
 
 
-def new_uuid() -> UUID:
-    """A UUIDv7 of this moment, above every one that this process made before."""
+def new_uuid(*, after: UUID | None = None) -> UUID:
+    """A UUIDv7 of this moment, above every one that this process made before.
+
+    `after` is what it follows from, made by a process whose clock may be ahead of ours.
+    """
     global _last  # noqa: PLW0603 - what the next id must exceed
     fresh = ids.uuid7(time.time_ns() // 1_000_000, os.urandom(10)).int
     with _lock:
-        _last = max(fresh, _last + 1)
+        _last = max(fresh, _last + 1, after.int + 1 if after else 0)
         return UUID(int=_last)

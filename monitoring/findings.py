@@ -1,4 +1,7 @@
-"""Findings: from the newest sample and the processes, what is wrong, and on whose side."""
+"""Findings: what is wrong, and on whose side.
+
+From the newest sample, the processes, the reconciler's report and the drills.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from events.models import Heartbeat, Lane, LoadLevel, Subscription
 from events.models.process import Role
 from events.rules.load import Level
 from events.rules.states import BreakerState, SubscriptionState
-from monitoring.models import Finding, Kind, Sample, Side
+from monitoring import report
+from monitoring.models import Drill, Finding, Kind, Sample, Side
+from monitoring.models.drill import OVERDUE_AFTER
 
 LATE = 15.0
 """Seconds that due work may wait while no worker is heard of."""
@@ -38,7 +43,7 @@ def judge() -> None:
     """Keeps what is wrong now, and clears what is no longer."""
     sample = Sample.objects.newest()
     if sample is not None:
-        keep([*_ours(sample), *_theirs()])
+        keep([*_ours(sample), *_theirs(), *_reconciled(), *_drilled()])
 
 
 @transaction.atomic
@@ -136,3 +141,48 @@ def _theirs() -> Iterable[Seen]:
         yield Seen(
             Kind.DISABLED, one.public_id, Side.THEIRS, words, f"/subscriptions/{one.public_id}/"
         )
+
+
+WORDS = {
+    Kind.UNACCOUNTED: "The ledger and what is owed differ for",
+    Kind.BROKEN_PROMISE: "An event has not the deliveries that its publish promised:",
+    Kind.MISSING_PARTITION: "Rows of days without a partition are in the default one of",
+    Kind.MISSING_EPOCH: "The row of the epoch was gone, without which nothing is published:",
+    Kind.MISSING_LANE: "A subscription had no lane, so nothing was claimed from it:",
+    Kind.STUCK_LEASE: "A lease ran out and nothing rescued the delivery:",
+    Kind.ORPHAN: "A delivery was owed to a subscription that is gone:",
+    Kind.OLD_TEST: "A test was not sent within five minutes:",
+    Kind.UNBURIED: "A delivery died without a dead letter:",
+    Kind.GROUP_COUNT: "A group of dead letters was counted wrong:",
+}
+"""What each kind of the reconciler's finds means; its subjects follow."""
+
+SHOWN = 5
+
+PAGES = {"sub": "subscriptions", "dlv": "deliveries", "evt": "events", "dlq": "dead-letters"}
+
+
+def _reconciled() -> Iterable[Seen]:
+    for found in report.reported():
+        shown, more = found.subjects[:SHOWN], len(found.subjects) - SHOWN
+        subjects = ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
+        end = "It was mended." if found.mended else "It cannot be mended without you."
+        words = f"{WORDS[found.kind]} {subjects}. {end}"
+        yield Seen(found.kind, "", Side.OURS, words, _page_of(found.subjects[0]))
+
+
+def _page_of(subject: str) -> str:
+    page = PAGES.get(subject.partition("_")[0])
+    return f"/{page}/{subject}/" if page else "/health/"
+
+
+def _drilled() -> Iterable[Seen]:
+    """Once drills are run here, they are to be run again and to hold."""
+    overdue = set(Drill.objects.overdue().values_list("pk", flat=True))
+    for one in Drill.objects.last_of_each():
+        if not one.held:
+            words = f"The drill “{one.name}” failed: {one.seen}."
+            yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
+        elif one.pk in overdue:
+            words = f"The drill “{one.name}” was not run for {OVERDUE_AFTER.days} days."
+            yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")

@@ -1,32 +1,34 @@
 """The reconciler: recounts a slice at a time, mends what is safe to mend, and says what it saw.
 
-A run looks at the whole of what stays small and at the next slice of what grows, so it costs the
-same however much is stored. docs/runbook.md says what each kind of finding means and asks for.
+A run looks at the whole of what stays small and, for a moment, at the next slices of what grows, so
+it costs the same however much is stored. Its report stands in its job's row, where the findings
+take it from. docs/runbook.md says what each kind means and asks for.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from dlq.repair import bury_forgotten, recount_groups
 from events import jobs, repair, statements
 from events.engine.retention import stray_rows
+from events.rules import ids
+from events.rules.ids import Prefix
+from monitoring.depth import due_after
+from monitoring.models import Kind
+from monitoring.report import JOB, Found, after_run
 
-JOB = "monitoring.reconcile"
 START = UUID(int=0)
 
+BUDGET = 0.3
+"""Seconds that a run goes on with one kind of slice: about 20,000 events, so that it keeps up."""
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something that must not be: what kind, what it is about, and whether it was mended."""
-
-    kind: str
-    subjects: Sequence[str]
-    mended: bool
-
+KEPT = 100
+"""Broken promises of a round that are named; manage.py audit finds all of them."""
 
 # In one snapshot: what the ledger says was created and ended, and what is in fact still owed.
 UNACCOUNTED = """
@@ -43,46 +45,76 @@ WHERE coalesce(l.owed, 0) <> coalesce(o.owed, 0)
 def reconcile() -> list[Found]:
     """One run: gives what was found, mended or not; nothing if all is well."""
     state = jobs.state_of(JOB)
+    now: datetime = statements.rows("SELECT now() AS now")[0].now
     found = [
-        Found("unaccounted", [str(row.subscription) for row in unaccounted()], mended=False),
-        Found("stuck_lease", _texts(repair.free_stuck()), mended=True),
-        Found("orphan", _texts(repair.cancel_orphans()), mended=True),
-        Found("old_test", _texts(repair.cancel_old_tests()), mended=True),
-        Found("missing_lane", _texts(repair.make_lanes()), mended=True),
-        Found("missing_partition", stray_rows(), mended=False),
-        _sliced(state, "broken_promise", repair.broken_promises, mended=False),
-        _sliced(state, "unburied", _bury_slice, mended=True),
-        _sliced(state, "group_count", recount_groups, mended=True),
+        # First, because without its row nothing can be published.
+        Found(Kind.MISSING_EPOCH, repair.make_epoch(), mended=True),
+        Found(Kind.MISSING_LANE, _public(Prefix.SUBSCRIPTION, repair.make_lanes()), mended=True),
+        Found(Kind.STUCK_LEASE, _public(Prefix.DELIVERY, repair.free_stuck()), mended=True),
+        Found(Kind.ORPHAN, _public(Prefix.DELIVERY, repair.cancel_orphans()), mended=True),
+        Found(Kind.OLD_TEST, _public(Prefix.DELIVERY, repair.cancel_old_tests()), mended=True),
+        Found(Kind.MISSING_PARTITION, stray_rows(), mended=False),
+        Found(Kind.UNBURIED, _public(Prefix.DEAD_LETTER, _sliced(state, _bury)[0]), mended=True),
+        Found(Kind.GROUP_COUNT, [str(g) for g in _sliced(state, recount_groups)[0]], mended=True),
+        Found(Kind.BROKEN_PROMISE, _broken_promises(state), mended=False),
+        Found(Kind.UNACCOUNTED, _unaccounted(state, now), mended=False),
     ]
+    found = [one for one in found if one.subjects]
+    state["report"] = after_run(state.get("report", []), found, now)
     jobs.remember(JOB, state)
-    return [one for one in found if one.subjects]
+    return found
 
 
-def unaccounted() -> list[Any]:
-    """The lanes whose ledger and deliveries differ, with how many are missing."""
-    return statements.rows(UNACCOUNTED)
+def _unaccounted(state: dict[str, Any], now: datetime) -> list[str]:
+    """The lanes whose ledger and deliveries differ; what was seen last if it is too soon.
+
+    It reads all that is owed, so runs are spaced by what they cost.
+    """
+    last = state.get("counted")
+    if last and now - datetime.fromisoformat(last["at"]) < timedelta(seconds=due_after(last["s"])):
+        kept: list[str] = last["lanes"]
+        return kept
+    began = time.perf_counter()
+    lanes = _public(Prefix.SUBSCRIPTION, [row.subscription for row in statements.rows(UNACCOUNTED)])
+    state["counted"] = {"at": now.isoformat(), "s": time.perf_counter() - began, "lanes": lanes}
+    return lanes
 
 
-def _bury_slice(after: UUID) -> tuple[list[UUID], UUID | None]:
+def _broken_promises(state: dict[str, Any]) -> list[str]:
+    """Events without their deliveries: those of this round so far, and of the round before.
+
+    So one that nobody mends stands all the time, and one that somebody mended for a round.
+    """
+    wrong, ended = _sliced(state, repair.broken_promises)
+    this: list[str] = [*state.get("this_round", []), *_public(Prefix.EVENT, wrong)]
+    before: list[str] = state.get("last_round", [])
+    this = this[:KEPT]
+    state["this_round"], state["last_round"] = ([], this) if ended else (this, before)
+    return list(dict.fromkeys([*before, *this]))
+
+
+def _bury(after: UUID) -> tuple[list[UUID], UUID | None]:
     deaths = repair.deaths_after(after)
     return bury_forgotten(deaths), deaths[-1].delivery if deaths else None
 
 
-def _sliced(
-    state: dict[str, Any],
-    kind: str,
-    look: Callable[[UUID], tuple[list[UUID], UUID | None]],
-    *,
-    mended: bool,
-) -> Found:
-    """Looks at the slice after the last one; after the end it starts again."""
-    wrong, end = look(UUID(state[kind]) if kind in state else START)
-    if end is None:
-        state.pop(kind, None)
-    else:
-        state[kind] = str(end)
-    return Found(kind, _texts(wrong), mended=mended)
+Look = Callable[[UUID], tuple[list[UUID], UUID | None]]
 
 
-def _texts(found: Sequence[UUID]) -> list[str]:
-    return [str(one) for one in found]
+def _sliced(state: dict[str, Any], look: Look) -> tuple[list[UUID], bool]:
+    """What was wrong in the slices after the last one, and whether the end was reached.
+
+    After the end it starts again, with the next run.
+    """
+    name, wrong, ends = f"after_{look.__name__}", [], time.monotonic() + BUDGET
+    at: UUID | None = UUID(state.pop(name, str(START)))
+    while at is not None and time.monotonic() < ends:
+        found, at = look(at)
+        wrong += found
+    if at is not None:
+        state[name] = str(at)
+    return wrong, at is None
+
+
+def _public(prefix: Prefix, found: Sequence[UUID]) -> list[str]:
+    return [ids.encode(prefix, one) for one in found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from monitoring import findings, lanes, samples, tick
+from monitoring import findings, lanes, reconcile, report, samples, tick
 
 
 @shared_task(name="monitoring.sample")
@@ -29,3 +29,9 @@ def add_up_lanes() -> None:
 def keep_samples() -> None:
     """Sums old seconds to minutes and drops what is older than is kept."""
     samples.keep()
+
+
+@shared_task(name=report.JOB)
+def reconcile_tables() -> None:
+    """Looks for what must not be and mends what is safe to mend."""
+    reconcile.reconcile()

@@ -57,7 +57,7 @@ def _expand(event: UUID) -> bool:
             "event": event,
             "many": AT_ONCE,
             "next": AT_ONCE + 1,
-            "ids": [new_uuid() for _ in range(AT_ONCE)],
+            "ids": [new_uuid(after=event) for _ in range(AT_ONCE)],
         }
         with transaction.atomic():
             found = statements.rows(EXPAND, values)

@@ -24,6 +24,17 @@ class Kind(StrEnum):
     BREAKER = "breaker"
     DISABLED = "disabled"
     OUR_FAULT = "our-fault"
+    UNACCOUNTED = "unaccounted"
+    BROKEN_PROMISE = "broken-promise"
+    MISSING_PARTITION = "missing-partition"
+    MISSING_EPOCH = "missing-epoch"
+    MISSING_LANE = "missing-lane"
+    STUCK_LEASE = "stuck-lease"
+    ORPHAN = "orphan"
+    OLD_TEST = "old-test"
+    UNBURIED = "unburied"
+    GROUP_COUNT = "group-count"
+    DRILL = "drill"
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):

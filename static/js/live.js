@@ -6,6 +6,7 @@
 (() => {
   const STALE_TICKS = 3;
   const POLL_AFTER = 5_000;
+  const REREAD_AFTER = 1_000;
   const POLLED_WITHIN = 12_000;
   const RECONNECT_AFTER = 10_000;
   const RECONNECT_AGAIN = 60_000;
@@ -28,6 +29,8 @@
   let wrapper = null;
   let lostAt = performance.now();
   let freshAt = performance.now();
+  let heardAt = performance.now();
+  let bySocket = false;
   let reconnectedAt = 0;
   let pausedAt = null;
   let ended = "";
@@ -74,10 +77,13 @@
     htmx.swap(document.body, html, { swapStyle: "none" });
   };
 
+  const source = document.querySelector("[ws-connect]")?.getAttribute("ws-connect") ?? "";
+  const watched = new URLSearchParams(source.split("?")[1]).get("watch")?.split(",").filter(Boolean) ?? [];
+  const changed = (id) => htmx.trigger(document.body, `rd:changed:${id}`);
   const hint = (message) => {
     if (pausedAt !== null) return;
     for (const id of JSON.parse(message).changed) {
-      setTimeout(() => htmx.trigger(document.body, `rd:changed:${id}`), Math.random() * 300);
+      setTimeout(() => changed(id), Math.random() * 300);
     }
   };
 
@@ -89,11 +95,16 @@
     } else if (holding()) {
       event.preventDefault();
       hold(message);
-      beat();
+      heard();
+    } else {
+      bySocket = true;
     }
   });
+  document.body.addEventListener("htmx:wsAfterMessage", () => {
+    bySocket = false;
+  });
   document.body.addEventListener("htmx:oobAfterSwap", (event) => {
-    if (event.detail.target.id === "pulse") beat();
+    if (event.detail.target.id === "pulse") (bySocket ? heard : beat)();
     if (event.detail.target.id === "ov-breakers") tellBreakers();
   });
 
@@ -101,12 +112,19 @@
     freshAt = performance.now();
     show();
   };
+  // An open socket that says nothing new is no reason to stop asking: Redis may be away.
+  const heard = () => {
+    heardAt = performance.now();
+    stopPolling();
+    beat();
+  };
 
   document.body.addEventListener("htmx:wsOpen", (event) => {
     socket = event.detail.event.target;
     wrapper = event.detail.socketWrapper;
     lostAt = null;
-    stopPolling();
+    // What changed before the socket was open was told to nobody.
+    setTimeout(() => watched.forEach(changed), REREAD_AFTER);
     show();
   });
   document.body.addEventListener("htmx:wsClose", (event) => {
@@ -144,15 +162,19 @@
   };
   const stopPolling = () => document.getElementById("poller")?.remove();
 
+  const ticks = () => STALE_TICKS * 1_000 * Math.max(1, Number(pulse().dataset.span || 1));
+  const cutOff = () => {
+    const now = performance.now();
+    return lostAt !== null ? now - lostAt > POLL_AFTER : now - heardAt > Math.max(POLL_AFTER, ticks());
+  };
   const clock = (date) => date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
   const state = () => {
     const silent = performance.now() - freshAt;
-    const ticks = STALE_TICKS * 1_000 * Math.max(1, Number(pulse().dataset.span || 1));
     if (ended) return ["lost", "Not live"];
     if (pausedAt !== null) return ["paused", `Paused at ${clock(pausedAt)}`];
     const polls = document.getElementById("poller");
     if (polls && silent < POLLED_WITHIN) return ["polling", "Asking every 5 s"];
-    if (silent > ticks) return ["stale", `Live data is ${Math.round(silent / 1000)} s old`];
+    if (silent > ticks()) return ["stale", `Live data is ${Math.round(silent / 1000)} s old`];
     if (lostAt !== null) return ["connecting", "Connecting"];
     return ["live", "Live"];
   };
@@ -173,7 +195,8 @@
   const watch = () => {
     release();
     show();
-    if (lostAt !== null && performance.now() - lostAt > POLL_AFTER) startPolling();
+    if (pausedAt !== null) stopPolling();
+    else if (cutOff()) startPolling();
     if (!ended && document.getElementById("poller")) {
       tell("Live updates are cut off: this page asks again every 5 s. ");
     } else if (!ended) {

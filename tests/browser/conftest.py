@@ -14,15 +14,9 @@ import pytest
 from playwright.sync_api import Browser, StorageState, sync_playwright
 
 from bench.stack import Stack
-from tests.browser.people import PASSWORD, ROLES, Crowd, People
+from tests.browser.people import PASSWORD, ROLES, Crowd, People, launch
 from tests.browser.world import World, make_world
 from tests.receiver import Receiver
-
-CHROMIUM = "/usr/bin/chromium"
-SWITCHES = [
-    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
-    *("--disable-component-update", "--disable-sync"),
-]
 
 
 @pytest.fixture(scope="package")
@@ -50,7 +44,7 @@ def world(stack: Stack, endpoint: Receiver) -> World:
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        browser = launch(playwright)
         yield browser
         browser.close()
 
@@ -75,4 +69,3 @@ def people(stack: Stack, chromium: Browser, signed_in: dict[str, StorageState]) 
     """Browsers of a viewer, an operator and an admin; what they complain of fails the test."""
     with Crowd(chromium, stack.url, signed_in) as crowd:
         yield crowd
-

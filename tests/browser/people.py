@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -12,11 +13,16 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Playwright,
     StorageState,
     WebError,
     expect,
 )
 
+SWITCHES = [
+    *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"),
+    *("--disable-component-update", "--disable-sync"),
+]
 PASSWORD = "the admin of the browser tests"
 ROLES = ("viewer", "operator")
 PATIENCE = 15_000.0
@@ -27,6 +33,12 @@ REPORT = """addEventListener('securitypolicyviolation', (event) =>
     console.error(`CSP ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));"""
 
 expect.set_options(timeout=PATIENCE)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """The system's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    return playwright.chromium.launch(executable_path=found, args=SWITCHES)
 
 
 class Crowd:
@@ -85,7 +97,7 @@ class Crowd:
         """An admin adds somebody; gives the password that is shown once."""
         page.goto("/users/")
         form = page.locator("form[action='/users/new/']")
-        form.get_by_label("Name").fill(name)
+        form.get_by_label("Name", exact=True).fill(name)
         form.get_by_label("Role").select_option(role)
         form.get_by_role("button", name="Add").click()
         return page.locator("#password").inner_text()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any
 from uuid import uuid4
 
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
@@ -25,6 +23,12 @@ NEXT_FRAMES = """(many) => new Promise((done) => {
 })"""
 
 
+HIDE = """(hidden) => {
+    Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
 def live(page: Page) -> Page:
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     return page
@@ -40,8 +44,8 @@ def stat(page: Page, word: str) -> Locator:
     return term.locator("[title$=deliveries]")
 
 
-def number(found: Locator) -> int:
-    return int((found.get_attribute("title") or "").replace(",", "").split()[0])
+def title_of(found: Locator) -> str:
+    return found.get_attribute("title") or ""
 
 
 def kind() -> str:
@@ -53,10 +57,10 @@ def test_an_event_shows_on_the_overview_within_two_seconds(
 ) -> None:
     page = live(people.arrives("viewer", "/"))
     frames(page, 1)
-    before = number(stat(page, "delivered"))
+    accepted = stat(page, "accepted")
+    before = title_of(accepted)
     publish(stack, "order.paid")
-    grown = re.compile(rf"^{before + 1:,} ")
-    expect(stat(page, "delivered")).to_have_attribute("title", grown, timeout=WITHIN_2_S * 2)
+    expect(accepted).not_to_have_attribute("title", before, timeout=WITHIN_2_S)
 
 
 def test_a_breaker_opens_on_two_browsers_at_once(
@@ -70,29 +74,14 @@ def test_a_breaker_opens_on_two_browsers_at_once(
         row = page.locator("#ov-breakers li", has_text=of)
         expect(row.locator(".state")).to_contain_text("open")
     expect(one.locator("#said")).to_contain_text("breaker open")
-    stack.api("POST", f"/subscriptions/{to}/disable")
+    stack.api("DELETE", f"/subscriptions/{to}")
     expect(two.locator("#ov-breakers li", has_text=of)).to_have_count(0)
-
-
-def test_focus_selection_and_open_details_stay_through_twenty_frames(
-    people: People, world: World, stack: Stack
-) -> None:
-    page = live(people.arrives("viewer", "/"))
-    link = page.locator("#ov-deaths a.cut").first
-    link.focus()
-    page.locator("#ov-charts summary").first.evaluate("one => one.parentElement.open = true")
-    page.evaluate("window.was = document.activeElement")
-    frames(page, 20)
-    assert page.evaluate("document.activeElement === window.was")
-    assert page.locator("#ov-charts details").first.evaluate("one => one.open")
 
 
 def test_selected_text_and_an_open_menu_outlast_a_frame(people: People, world: World) -> None:
     page = live(people.arrives("viewer", "/"))
     page.get_by_role("button", name="Account").click()
-    page.evaluate(
-        "getSelection().selectAllChildren(document.querySelector('#ov-verdict h2'))"
-    )
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('#ov-verdict h2'))")
     selected = page.evaluate("getSelection().toString()")
     before = page.locator("#pulse").get_attribute("data-v")
     page.wait_for_function("Number(document.querySelector('#live-words').textContent.length)")
@@ -159,37 +148,36 @@ def test_a_delivery_page_shows_its_answer_without_a_reload(
 def test_a_hidden_tab_says_so_after_a_minute_and_catches_up(people: People, world: World) -> None:
     page = people.arrives("viewer")
     said: list[str] = []
-    page.on(
-        "websocket", lambda ws: ws.on("framesent", lambda frame: said.append(str(frame)))
-    )
+    page.on("websocket", lambda ws: ws.on("framesent", lambda frame: said.append(str(frame))))
     page.clock.install()
     page.goto("/")
     live(page)
-    hide = "(hidden) => {Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))}"
-    page.evaluate(hide, True)
+    page.evaluate(HIDE, True)
     page.clock.fast_forward(61_000)
     await_(lambda: page.evaluate("1") == 1 and "pause" in said)
-    page.evaluate(hide, False)
+    page.evaluate(HIDE, False)
     await_(lambda: page.evaluate("1") == 1 and said == ["pause", "resume"])
     frames(page, 1)
 
 
-def test_the_ledger_sums_on_every_frame_of_a_storm(
+def test_through_twenty_frames_of_a_storm_the_ledger_sums_and_focus_stays(
     people: People, world: World, stack: Stack
 ) -> None:
     page = people.arrives("viewer")
     texts: list[str] = []
-    page.on(
-        "websocket",
-        lambda ws: ws.on("framereceived", lambda frame: texts.append(str(frame))),
-    )
+    page.on("websocket", lambda ws: ws.on("framereceived", lambda text: texts.append(str(text))))
     page.goto("/")
     live(page)
-    for _ in range(15):
+    page.locator("#ov-deaths a.cut").first.focus()
+    page.locator("#ov-charts summary").first.evaluate("one => one.parentElement.open = true")
+    page.evaluate("window.was = document.activeElement")
+    for _ in range(20):
         publish_many(stack, "order.paid", 40)
         frames(page, 1)
+    assert page.evaluate("document.activeElement === window.was")
+    assert page.locator("#ov-charts details").first.evaluate("one => one.open")
     ledgers = [read for text in texts if (read := ledger_of(page, text))]
-    assert len(ledgers) >= 8
+    assert len(ledgers) >= 10
     for accepted, *rest in ledgers:
         assert accepted == sum(rest), ledgers
     assert ledgers[-1][0] > ledgers[0][0]
@@ -215,22 +203,3 @@ def test_a_user_pauses_and_goes_on(people: People, world: World) -> None:
     page.keyboard.press("p")
     expect(page.locator("#pulse")).not_to_have_attribute("data-v", at)
     live(page)
-
-
-def test_hints_name_only_what_somebody_watches(
-    people: People, world: World, stack: Stack, endpoint: Receiver
-) -> None:
-    page = people.arrives("viewer")
-    hints: list[Any] = []
-    page.on(
-        "websocket",
-        lambda ws: ws.on(
-            "framereceived",
-            lambda frame: str(frame).startswith("{") and hints.append(json.loads(frame)),
-        ),
-    )
-    page.goto(f"/subscriptions/{world.good}/")
-    live(page)
-    publish(stack, "order.paid")
-    await_(lambda: page.evaluate("1") == 1 and bool(hints))
-    assert {one for hint in hints for one in hint["changed"]} == {world.good}

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from bench.stack import Stack
 from tests.browser.people import People
-from tests.browser.world import NASTY, World
+from tests.browser.world import World
 
 ACTIONS = "main form[method=post]"
 
@@ -29,9 +29,7 @@ def test_every_page_opens_for_an_admin_without_a_complaint(people: People, world
     open_all(people.arrives("admin"), paths)
 
 
-def test_every_page_opens_for_an_operator_without_a_complaint(
-    people: People, world: World
-) -> None:
+def test_every_page_opens_for_an_operator_without_a_complaint(people: People, world: World) -> None:
     open_all(people.arrives("operator"), [*world.pages, *world.operator_pages])
 
 
@@ -106,10 +104,9 @@ def test_a_script_in_a_payload_or_a_name_shows_as_text(people: People, world: Wo
     for path in (
         f"/events/{world.nasty_event}/",
         f"/subscriptions/{world.nasty}/",
-        "/events/",
-        "/subscriptions/",
-        "/deliveries/",
-        "/audit/",
+        "/events/?type=nasty.**",
+        "/subscriptions/?q=script",
+        f"/audit/?target={world.nasty}",
     ):
         page.goto(path)
         assert page.locator("main img, main script").count() == 0, path
@@ -124,8 +121,7 @@ def test_the_why_page_names_the_rule_that_failed(people: People, world: World) -
     page = people.arrives("viewer", f"/events/{world.event}/")
     row = page.locator("tr", has_text="Shop: large")
     expect(row).to_contain_text("Filter")
-    expect(row).to_contain_text("data.total")
-    expect(row).to_contain_text("40")
+    expect(row).to_contain_text("data.total > 100")
 
 
 def test_the_overview_links_only_to_pages_that_open(people: People, world: World) -> None:

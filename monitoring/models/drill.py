@@ -1,0 +1,48 @@
+"""Drills: what was broken on purpose in this system, and what then happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Now
+
+OVERDUE_AFTER = timedelta(days=7)
+
+
+class DrillQuerySet(models.QuerySet["Drill"]):
+    def newest_first(self) -> Self:
+        return self.order_by("-started_at", "-id")
+
+    def last_of_each(self) -> Self:
+        """The last run of each drill."""
+        return self.order_by("name", "-started_at").distinct("name")
+
+    def overdue(self) -> Self:
+        """Older than they may be, by Postgres's clock."""
+        return self.filter(started_at__lt=Now() - OVERDUE_AFTER)
+
+
+class Drill(models.Model):
+    """One run of one drill: what was expected, what was seen, whether they agree.
+
+    `seconds` is how long it took, `by` who had it run.
+    """
+
+    name = models.TextField()
+    expected = models.TextField()
+    seen = models.TextField()
+    held = models.BooleanField()
+    seconds = models.FloatField()
+    by = models.TextField()
+    started_at = models.DateTimeField(db_default=Now())
+
+    objects = DrillQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index("name", F("started_at").desc(), name="drill_name")]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'held' if self.held else 'broken'}"

@@ -1,0 +1,71 @@
+"""Who comes in, and who is out again."""
+
+from __future__ import annotations
+
+import http.client
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, expect
+
+from bench.stack import Stack
+from tests.browser.people import PASSWORD, Crowd, People
+
+
+def test_the_printed_password_signs_in_and_leads_where_one_wanted_to_go(people: People) -> None:
+    page = people.arrives("", "/deliveries/?state=dead")
+    expect(page).to_have_url(re.compile("/sign-in/"))
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/deliveries/\?state=dead$"))
+
+
+def test_a_sixth_wrong_try_is_refused_though_the_password_is_right(
+    people: People, signed_in: object
+) -> None:
+    password = people.adds(people.arrives("admin"), "mallory", "viewer")
+    people.expects("429|403")
+    page = people.arrives("")
+    for word in ("wrong",) * 5 + (password,):
+        page.goto("/sign-in/")
+        page.get_by_label("Username").fill("mallory")
+        page.get_by_label("Password").fill(word)
+        page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Too many wrong passwords")
+
+
+def test_signing_out_closes_the_sockets_of_other_tabs(
+    people: People, stack: Stack, chromium: Browser
+) -> None:
+    admin = people.arrives("admin")
+    password = people.adds(admin, "a-leaver", "viewer")
+    with Crowd(chromium, stack.url, {}) as crowd:
+        one = crowd.arrives("")
+        crowd.signs_in(one, "a-leaver", password)
+        other = one.context.new_page()
+        other.goto("/events/")
+        expect(other.locator("#live")).to_have_attribute("data-state", "live")
+        one.get_by_role("button", name="Account").click()
+        one.get_by_role("button", name="Sign out").click()
+        expect(other.locator("#trouble")).to_contain_text("Signed out or role changed")
+        expect(other.locator("#live-words")).to_have_text("Not live")
+        link = other.locator("#trouble").get_by_role("link", name="Sign in")
+        expect(link).to_have_attribute("href", "/sign-in/?next=%2Fevents%2F")
+
+
+def test_a_socket_from_a_foreign_origin_is_refused(stack: Stack) -> None:
+    answers = {}
+    for origin in (stack.url, "https://evil.example"):
+        wire = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
+        headers = {
+            "origin": origin,
+            "upgrade": "websocket",
+            "connection": "Upgrade",
+            "sec-websocket-version": "13",
+            "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        wire.request("GET", "/ws/console/", headers=headers)
+        answers[origin] = wire.getresponse().status
+        wire.close()
+    assert answers == {stack.url: 101, "https://evil.example": 403}
