@@ -160,8 +160,8 @@ def main() -> None:
             with Stack(Path(folder), workers=os.cpu_count() or 1) as stack:
                 bench = Bench(stack, receiver)
                 bench.publishes()
-                bench.deliveries()
                 bench.latency()
+                bench.deliveries()
         finally:
             sink.terminate()
             sink.wait()

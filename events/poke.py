@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 0.005
+TOGETHER = 0.02
 """Seconds in which commits share one poke."""
 
 REST = 5.0

@@ -8,6 +8,7 @@ do: what waits in the channel layer is not bounded.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -91,6 +92,7 @@ class Hub:
         self._newest: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._watched = pulse.Watched()
+        self._asked = asyncio.Event()
 
     def join(self, slot: Slot) -> bool:
         """Serves it from now on, beginning with the newest of all it wants; False if it is full."""
@@ -102,6 +104,8 @@ class Hub:
         self._slots.add(slot)
         self._users[slot.user] += 1
         slot.put(self._newest)
+        if slot.watched:
+            self._asked.set()
         return True
 
     def leave(self, slot: Slot) -> None:
@@ -145,7 +149,10 @@ class Hub:
                 await asyncio.to_thread(self._watched.renew, watched, now=time.time())
             except pulse.LOST as error:
                 log.warning("what is watched is not kept: %s", error)
-            await asyncio.sleep(RENEW)
+            # Whoever has just come would otherwise miss what changes until the next turn.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), RENEW)
+            self._asked.clear()
 
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}

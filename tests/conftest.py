@@ -47,6 +47,12 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The server goes with the session, and its database with it."""
+    return True
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The migrated database with the partitions of today and the days ahead."""
     with django_db_blocker.unblock():

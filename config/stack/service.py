@@ -61,17 +61,32 @@ class Running:
 
     async def ended(self) -> int:
         """Waits for the exit and ends what the process left behind in its group."""
-        code = await self._process.wait()
+        await self._exited()
         self._signal_group(signal.SIGKILL)
+        code = await self._process.wait()
         await asyncio.wait([self._output], timeout=1.0)
         return code
+
+    async def _exited(self) -> None:
+        """Waits for the process alone: asyncio's wait() also waits for children with its output."""
+        try:
+            process = os.pidfd_open(self._process.pid)
+        except ProcessLookupError:
+            return
+        loop, gone = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(process, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(process)
+            os.close(process)
 
     async def stop(self) -> None:
         """Asks the process alone, since Celery's children must not be told, then kills all."""
         if self.exit_code is None:
             self._process.send_signal(self.service.stop)
         try:
-            await asyncio.wait_for(self._process.wait(), self.service.grace)
+            await asyncio.wait_for(self._exited(), self.service.grace)
         except TimeoutError:
             console.say(f"{self.service.name} did not stop within {self.service.grace:g} s: killed")
             self._signal_group(signal.SIGKILL)

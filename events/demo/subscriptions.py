@@ -31,7 +31,7 @@ WANTED = (
     Wanted("Demo: warehouse (slow)", "/slow", ["order.**"]),
     Wanted("Demo: bookkeeping (flaky)", "/flaky", ["payment.**"]),
     # Short, so that its dead letters are there while somebody is still looking.
-    Wanted("Demo: courier (failing)", "/failing", ["shipment.**"], [1.0, 3.0]),
+    Wanted("Demo: courier (failing)", "/failing", ["shipment.**"], [0.3]),
     Wanted("Demo: closed shop (gone)", "/gone", ["order.cancelled"]),
 )
 

@@ -6,7 +6,7 @@ The attempt of a worker whose lease has passed on is kept and marked late; its v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
@@ -116,7 +116,21 @@ def record(results: Sequence[Result], *, worker: str) -> None:
             [Seen(r.claim.subscription, r.sent.outcome, r.verdict, r.sent.total_ms) for r in held],
             unsettled={r.claim.subscription for r in held if r.claim.delivery in unsettled},
         )
-    hooks.changed([ids.encode(Prefix.DELIVERY, result.claim.delivery) for result in held])
+    hooks.changed(_names(result.claim for result in held))
+
+
+def _names(claims: Iterable[Claim]) -> list[str]:
+    """What a page may show of these: the deliveries, their events and their subscriptions."""
+    found = {
+        pair
+        for claim in claims
+        for pair in (
+            (Prefix.DELIVERY, claim.delivery),
+            (Prefix.EVENT, claim.event_id),
+            (Prefix.SUBSCRIPTION, claim.subscription),
+        )
+    }
+    return [ids.encode(prefix, identifier) for prefix, identifier in found]
 
 
 def _is_dead(result: Result) -> bool:
