@@ -10,6 +10,8 @@ class DlqConfig(AppConfig):
 
     def ready(self) -> None:
         from dlq.bury import bury
+        from dlq.replay import is_running
         from events import hooks
 
         hooks.on_dead.append(bury)
+        hooks.still_needed.append(is_running)

@@ -100,6 +100,11 @@ def start(order: Order, *, actor: str) -> Replay:
     return kept
 
 
+def is_running() -> bool:
+    """Whether any replay runs: it may come to an event of any age."""
+    return Replay.objects.running().exists()
+
+
 def cancel(replay: UUID, *, actor: str) -> bool:
     """Stops a running replay; what it made stays owed. False if it was not running."""
     with transaction.atomic():

@@ -1,7 +1,8 @@
 """News for the apps above: they add themselves here when they are ready, events imports none.
 
 `on_dead` runs in the transaction in which deliveries died, so that what it writes is as true as
-the deaths. `on_change` runs after a commit, may be lost, and must not raise.
+the deaths. `on_change` runs after a commit, may be lost, and must not raise. `still_needed` is
+asked before old days are dropped: whether something above is still reading them.
 """
 
 from __future__ import annotations
@@ -33,12 +34,18 @@ class Death:
 
 on_dead: list[Callable[[Sequence[Death]], None]] = []
 on_change: list[Callable[[Iterable[str]], None]] = []
+still_needed: list[Callable[[], bool]] = []
 
 
 def dead(deaths: Sequence[Death]) -> None:
     """Tells of deaths, inside the transaction."""
     for hear in on_dead if deaths else ():
         hear(deaths)
+
+
+def needed() -> bool:
+    """Whether an app above still reads events of any age."""
+    return any(ask() for ask in still_needed)
 
 
 def changed(public_ids: Iterable[str]) -> None:

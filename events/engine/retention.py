@@ -1,8 +1,8 @@
 """Retention: partitions are made a week ahead and dropped by the day.
 
 A day is dropped when it is older than the retention and nothing still needs it: no owed delivery,
-no fan-out left to expand. A day that something holds waits, and is reported. Rows never wait for
-a partition: the default one takes what has none, and is emptied into the right one here.
+no fan-out left to expand, no replay running. A day that something holds waits, and is reported.
+Rows never wait for a partition: the default one takes what has none, and is emptied here.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from events import hooks
 from events.models import EventIdentity, FanOut, OwedDelivery
 from events.rules import ids
 
@@ -105,7 +106,7 @@ def drop_day(day: date) -> bool:
     """Drops the day's partitions unless something unfinished needs them; says whether it did."""
     low, high = ids.span(day)
     if _needed(low, high):
-        log.warning("the day %s is over but still needed by what is owed", day)
+        log.warning("the day %s is over but what is owed or replayed still needs it", day)
         return False
     with connection.cursor() as cursor:
         for table in TABLES:
@@ -118,4 +119,5 @@ def _needed(low: UUID, high: UUID) -> bool:
         OwedDelivery.objects.filter(event__gte=low, event__lt=high).exists()
         or OwedDelivery.objects.filter(id__gte=low, id__lt=high).exists()
         or FanOut.objects.filter(event__gte=low, event__lt=high).exists()
+        or hooks.needed()
     )

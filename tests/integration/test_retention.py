@@ -12,6 +12,9 @@ from django.db import connection
 from django.utils import timezone
 
 from dlq.models import DeadLetter
+from dlq.models.replay import ReplaySource
+from dlq.replay import Order, cancel, start
+from dlq.select import Criteria
 from events import ledger
 from events.engine.record import record
 from events.engine.retention import (
@@ -100,6 +103,15 @@ def test_a_day_that_is_still_needed_waits_and_is_reported(old: date) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM events_finished")
         cursor.execute("DELETE FROM events_ledgerentry")
+
+
+def test_an_old_day_waits_for_a_running_replay(old: date) -> None:
+    order = Order(ReplaySource.EVENTS, Criteria(), token="t", target=make.subscription().id)
+    running = start(order, actor="test")
+    assert not drop_day(old)
+    assert old in days_of("events_event")
+    cancel(running.id, actor="test")
+    assert drop_day(old)
 
 
 def test_a_kept_day_is_not_dropped() -> None:
