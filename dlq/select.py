@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from uuid import UUID
 
 from django.utils.dateparse import parse_datetime
@@ -13,7 +13,7 @@ from dlq.models import DeadLetter
 from dlq.models.dead_letter import DeadLetterQuerySet
 from events.models import Event
 from events.models.event import EventQuerySet
-from events.rules import patterns
+from events.models.typed import typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def narrowed(letters: DeadLetterQuerySet, wanted: Criteria) -> DeadLetterQuerySe
     found = letters.filter(**{name: value for name, value in exact.items() if value is not None})
     if wanted.ids is not None:
         found = found.filter(id__in=wanted.ids)
-    return _typed(found, wanted.type, "event_type").died_between(wanted.since, wanted.before)
+    return found.filter(typed("event_type", wanted.type)).died_between(wanted.since, wanted.before)
 
 
 def events(wanted: Criteria) -> EventQuerySet:
@@ -82,18 +82,4 @@ def events(wanted: Criteria) -> EventQuerySet:
         found = found.filter(id__in=wanted.ids)
     if wanted.tenant is not None:
         found = found.filter(tenant=wanted.tenant)
-    return _typed(found, wanted.type, "type")
-
-
-Rows = TypeVar("Rows", DeadLetterQuerySet, EventQuerySet)
-
-
-def _typed(found: Rows, pattern: str | None, column: str) -> Rows:
-    """The literal start of a pattern bounds the index, the expression says the rest."""
-    if pattern is None:
-        return found
-    literal = pattern.split("*", 1)[0]
-    if literal == pattern:
-        return found.filter(**{column: pattern})
-    bounds = {f"{column}__startswith": literal, f"{column}__regex": patterns.as_regex(pattern)}
-    return found.filter(**bounds)
+    return found.filter(typed("type", wanted.type))

@@ -29,8 +29,3 @@ def decrypt(text: str) -> str:
         raise Unreadable(
             "a stored secret was encrypted with a key that REDRIVE_SECRET_KEYS no longer has"
         ) from None
-
-
-def rotate(text: str) -> str:
-    """The same secret under the first key."""
-    return _fernet(tuple(settings.REDRIVE_SECRET_KEYS)).rotate(text.encode()).decode()

@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 
 from events.api.callers import READ, ApiKey, Request
 from events.api.inputs import EventId, Moment, Pattern, Text
-from events.api.pages import Page, Paging, equal, rows_of, typed
+from events.api.pages import Page, Paging, equal, rows_of
 from events.api.publishing import OPERATION
 from events.api.refusals import Refused
 from events.api.timelines import TimelineShown
 from events.models import Event
 from events.models.access import Scope
 from events.models.event import Priority
+from events.models.typed import typed
 from events.problems import Code, Problem
 from events.rules.cloudevents import is_json_type
 from events.timeline import timeline

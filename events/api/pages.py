@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field
 from events.api.callers import Request
 from events.api.refusals import Refused
 from events.problems import Code, Problem
-from events.rules import patterns
 
 DIGEST_BYTES = 8
 
@@ -73,17 +72,6 @@ def place_of(request: Request, wanted: Paging) -> bytes | None:
     if read[:DIGEST_BYTES] != _digest(request, wanted):
         raise Refused(bad_cursor())
     return read[DIGEST_BYTES:]
-
-
-def typed(column: str, pattern: str | None) -> models.Q:
-    """The literal start of a pattern bounds the index, the expression says the rest."""
-    if pattern in (None, patterns.ALL_BELOW):
-        return models.Q()
-    literal = pattern.split("*", 1)[0]
-    if literal == pattern:
-        return models.Q(**{column: pattern})
-    expression = patterns.as_regex(pattern)
-    return models.Q(**{f"{column}__startswith": literal, f"{column}__regex": expression})
 
 
 def equal(**values: Any) -> models.Q:

@@ -16,7 +16,7 @@ from events import operate
 from events.console import exchange
 from events.console.acting import act
 from events.console.export import Columns, file_of, wants_file
-from events.console.inputs import Filters, IdField, MomentField, PatternField, equal, typed
+from events.console.inputs import Filters, IdField, MomentField, PatternField, equal
 from events.console.live import render_live
 from events.console.named import named
 from events.console.paging import page_of
@@ -24,6 +24,7 @@ from events.console.person import actor_of, may_operate
 from events.console.steps import step_of
 from events.models import Delivery, Event
 from events.models.delivery import DeliveryQuerySet
+from events.models.typed import typed
 from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix

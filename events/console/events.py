@@ -12,13 +12,14 @@ from django.views.decorators.http import require_GET
 
 from events.console import why
 from events.console.export import Columns, file_of, wants_file
-from events.console.inputs import Filters, MomentField, PatternField, equal, typed
+from events.console.inputs import Filters, MomentField, PatternField, equal
 from events.console.live import render_live
 from events.console.paging import page_of
 from events.console.person import may_operate
 from events.console.shown import text_of
 from events.models import Event
 from events.models.event import EventQuerySet
+from events.models.typed import typed
 from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix

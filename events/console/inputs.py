@@ -85,17 +85,6 @@ def decoded(kind: Prefix, text: str) -> UUID:
     return found
 
 
-def typed(column: str, pattern: str) -> Q:
-    """The literal start of a pattern bounds the index, the expression says the rest."""
-    literal = pattern.split("*", 1)[0]
-    if literal == pattern:
-        return Q(**{column: pattern})
-    if pattern == patterns.ALL_BELOW:
-        return Q()
-    expression = patterns.as_regex(pattern)
-    return Q(**{f"{column}__startswith": literal, f"{column}__regex": expression})
-
-
 def equal(values: Mapping[str, Any], **columns: str) -> Q:
     """Columns that must equal the value of that name, where there is one."""
     return Q(**{column: values[name] for name, column in columns.items() if name in values})
