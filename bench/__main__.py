@@ -1,64 +1,25 @@
 """Runs the suite on a stack of its own and prints what it did beside what was possible.
 
 Nothing here is asserted: machines differ. The ratio to a ceiling measured in the same run is what
-can be compared from one run to the next. Every phase is bounded; the whole takes about two minutes.
+can be compared from one run to the next. Every phase is bounded; the whole takes about six minutes.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-from urllib.request import urlopen
 
+from bench.isolation import Isolation
+from bench.measure import Line, compared, load, received, table, wait_for
 from bench.stack import Stack, free_port
 
 LANES = 10
 DELIVERIES = 60_000
-PATIENCE = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the table."""
-
-    what: str
-    value: str
-    ceiling: str = ""
-    ratio: str = ""
-
-
-def compared(what: str, value: float, ceiling: float, of: str) -> Line:
-    """A rate beside its ceiling."""
-    return Line(what, f"{value:,.0f}/s", f"{ceiling:,.0f}/s {of}", f"{value / ceiling:.2f}")
-
-
-def load(**arguments: object) -> float:
-    """Runs bench.load in a process of its own; gives its rate."""
-    command = [sys.executable, "-m", "bench.load", json.dumps(arguments)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def received(port: int, what: str) -> Any:
-    with urlopen(f"http://127.0.0.1:{port}/{what}", timeout=30) as answer:
-        return json.load(answer)
-
-
-def wait_for(done: Callable[[], bool], what: str) -> None:
-    """Polls until it is done; a phase that does not end is named."""
-    ends = time.monotonic() + PATIENCE
-    while not done():
-        if time.monotonic() > ends:
-            raise SystemExit(f"{what} did not end within {PATIENCE:.0f} s")
-        time.sleep(0.02)
 
 
 class Bench:
@@ -87,21 +48,26 @@ class Bench:
         command = [sys.executable, "-m", "bench.ceiling", f"http://127.0.0.1:{self._receiver}/c"]
         run = subprocess.run([*command, "30000", "128"], check=True, capture_output=True, text=True)
         ceiling = float(run.stdout)
-        subs = [self._subscribe(f"/{n}", "bench.drain") for n in range(LANES)]
+        spread = self._drain("bench.drain", LANES)
+        line = compared(f"deliveries to {LANES} endpoints", spread, ceiling, "bare pyreqwest")
+        self.lines.append(line)
+        hot = self._drain("bench.hot", 1)
+        self.lines.append(compared("deliveries to 1 endpoint", hot, spread, f"{LANES} endpoints"))
+
+    def _drain(self, kind: str, lanes: int) -> float:
+        """Deliveries a second from a backlog for that many endpoints."""
+        subs = [self._subscribe(f"/{kind}/{n}", kind) for n in range(lanes)]
         for sub in subs:
             self._stack.api("POST", f"/subscriptions/{sub}/pause", {})
-        events = DELIVERIES // LANES
-        common = {"key": self._stack.key, "kind": "bench.drain", "url": self._url}
-        load(mode="batch", count=events // 500, width=2, items=500, **common)
+        common = {"key": self._stack.key, "kind": kind, "url": self._url}
+        load(mode="batch", count=DELIVERIES // lanes // 500, width=2, items=500, **common)
         before = received(self._receiver, "count")["count"]
         began = time.perf_counter()
         for sub in subs:
             self._stack.api("POST", f"/subscriptions/{sub}/resume", {})
         goal = before + DELIVERIES
         wait_for(lambda: received(self._receiver, "count")["count"] >= goal, "the drain")
-        rate = DELIVERIES / (time.perf_counter() - began)
-        line = compared(f"deliveries to {LANES} endpoints", rate, ceiling, "bare pyreqwest")
-        self.lines.append(line)
+        return DELIVERIES / (time.perf_counter() - began)
 
     def latency(self) -> None:
         """From the producer's send to the receiver's arrival, at a steady 200 a second."""
@@ -135,20 +101,9 @@ class Bench:
         fields = {
             "url": f"http://127.0.0.1:{self._receiver}{path}",
             "types": [kind],
-            "max_concurrency": 200,
+            "max_concurrency": 1_000,
         }
         return str(self._stack.api("POST", "/subscriptions", fields)["id"])
-
-
-def table(lines: list[Line]) -> str:
-    """The rows, aligned."""
-    rows = [("", "measured", "ceiling in this run", "ratio")]
-    rows += [(line.what, line.value, line.ceiling, line.ratio) for line in lines]
-    widths = [max(len(row[n]) for row in rows) for n in range(4)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
 
 
 def main() -> None:
@@ -162,6 +117,7 @@ def main() -> None:
                 bench.publishes()
                 bench.latency()
                 bench.deliveries()
+                bench.lines += Isolation(stack, receiver).lines()
         finally:
             sink.terminate()
             sink.wait()

@@ -1,7 +1,8 @@
 """A receiver that costs as little as Python can: raw asyncio, one process of its own.
 
-`GET /count` answers how many deliveries came; `GET /times` gives, for each, the nanosecond that
-the producer wrote into its data and the one at which it arrived.
+`/hang` is never answered, `/slow` after ten seconds. `GET /count` answers how many deliveries came;
+`GET /times` gives, for each, the nanosecond that the producer wrote into its data and the one at
+which it arrived; `GET /arrivals` those of the requests to each path below `/rate`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ import json
 import re
 import sys
 import time
+from collections import defaultdict
 
 import uvloop
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+LATE = 10.0
 LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 SENT = re.compile(rb'"sent":(\d+)')
 
@@ -24,6 +27,7 @@ class Receiver(asyncio.Protocol):
 
     count = 0
     times: list[tuple[int, int]] = []
+    arrivals: defaultdict[str, list[int]] = defaultdict(list)
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -48,8 +52,16 @@ class Receiver(asyncio.Protocol):
             self._say({"count": Receiver.count})
         elif head.startswith(b"GET /times"):
             self._say(Receiver.times)
+        elif head.startswith(b"GET /arrivals"):
+            self._say(Receiver.arrivals)
+        elif head.startswith(b"POST /hang"):
+            return
+        elif head.startswith(b"POST /slow"):
+            asyncio.get_running_loop().call_later(LATE, self._transport.write, OK)  # type: ignore[attr-defined]
         else:
             Receiver.count += 1
+            if head.startswith(b"POST /rate"):
+                Receiver.arrivals[head.split()[1].decode()].append(time.time_ns())
             if sent := SENT.search(body):
                 Receiver.times.append((int(sent[1]), time.time_ns()))
             self._transport.write(OK)  # type: ignore[attr-defined]

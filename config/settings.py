@@ -86,14 +86,20 @@ REDRIVE_JOBS = {
     "events.probe": 300.0,
     "events.roll": 5.0,
     "events.retain": 600.0,
+    "events.bulk": 0.5,
     "dlq.replay": 0.5,
     "monitoring.sample": 1.0,
     "monitoring.findings": 2.0,
     "monitoring.lanes": 10.0,
     "monitoring.keep": 30.0,
     "monitoring.reconcile": 10.0,
+    "monitoring.drill": 5.0,
 }
 """Periodic jobs of the dispatcher: the task's name and the seconds between two starts."""
+
+REDRIVE_SAFE_DRILL_HOURS = env.integer(
+    "REDRIVE_SAFE_DRILL_HOURS", 0, "Hours between two runs of the safe drills; 0: only by hand."
+)
 
 # The web
 DEBUG = env.boolean("REDRIVE_DEBUG", default=False, meaning="Django's debug pages. Never in use.")

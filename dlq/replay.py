@@ -22,7 +22,7 @@ from dlq.models import DeadLetter, LetterState, Replay, ReplayState
 from dlq.models.replay import ReplaySource
 from dlq.select import Criteria
 from dlq.settle import settle
-from events import load
+from events import hooks, load
 from events.audit import note
 from events.models import Delivery, Event
 from events.redeliver import Redelivery, redeliver
@@ -116,6 +116,20 @@ def cancel(replay: UUID, *, actor: str) -> bool:
     return True
 
 
+def set_rate(replay: UUID, *, rate: float | None, actor: str) -> bool:
+    """Changes the deliveries a second of a running replay; False if it is not running."""
+    with transaction.atomic():
+        found = Replay.objects.running().select_for_update().filter(id=replay).first()
+        if found is None:
+            return False
+        # What the old rate had earned is forgotten: the new one begins without a burst.
+        Replay.objects.filter(id=found.id).update(rate=rate, paced_at=Now())
+        change = {"before": {"rate": found.rate}, "after": {"rate": rate}}
+        note(actor, "change-rate", found.public_id, tenant=found.tenant, **change)
+        hooks.changed_on_commit(found.public_id)
+    return True
+
+
 @transaction.atomic
 def step(replay: UUID) -> bool:
     """Makes the next deliveries, as many as the rate allows; True if there is more to do now.
@@ -146,6 +160,7 @@ def step(replay: UUID) -> bool:
         skipped=job.skipped + len(sources) - len(made),
         paced_at=Now(),
     )
+    hooks.changed_on_commit(job.public_id)
     # Below its full share it waits for the job's next turn, like a paced one.
     return job.rate is None and allowed == STEP
 
@@ -207,3 +222,4 @@ def _settle(job: Replay, sources: Sequence[_Letter | Event]) -> None:
 
 def _end(job: Replay, state: ReplayState) -> None:
     Replay.objects.filter(id=job.id).update(state=state, finished_at=Now())
+    hooks.changed_on_commit(job.public_id)

@@ -11,15 +11,17 @@ from django.utils.dateparse import parse_datetime
 
 from dlq.models import DeadLetter
 from dlq.models.dead_letter import DeadLetterQuerySet
-from events.models import Event
+from events.models import Event, FinishedDelivery
 from events.models.event import EventQuerySet
 from events.models.typed import typed
+from events.rules.states import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """Which dead letters or events; None leaves a criterion out.
 
+    `replay` takes dead letters of deliveries that this replay made.
     `before` is always set on a stored replay: what dies or arrives later does not join it.
     """
 
@@ -30,6 +32,7 @@ class Criteria:
     tenant: str | None = None
     since: datetime | None = None
     before: datetime | None = None
+    replay: UUID | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As the replay's row keeps it."""
@@ -41,6 +44,7 @@ class Criteria:
             "tenant": self.tenant,
             "since": self.since and self.since.isoformat(),
             "before": self.before and self.before.isoformat(),
+            "replay": self.replay and str(self.replay),
         }
 
     @classmethod
@@ -54,6 +58,7 @@ class Criteria:
             tenant=kept["tenant"],
             since=kept["since"] and parse_datetime(kept["since"]),
             before=kept["before"] and parse_datetime(kept["before"]),
+            replay=kept["replay"] and UUID(kept["replay"]),
         )
 
 
@@ -72,6 +77,10 @@ def narrowed(letters: DeadLetterQuerySet, wanted: Criteria) -> DeadLetterQuerySe
     found = letters.filter(**{name: value for name, value in exact.items() if value is not None})
     if wanted.ids is not None:
         found = found.filter(id__in=wanted.ids)
+    if wanted.replay is not None:
+        # A dead letter has the id of its delivery.
+        made = FinishedDelivery.objects.filter(replay=wanted.replay, state=DeliveryState.DEAD)
+        found = found.filter(id__in=made.values("id"))
     return found.filter(typed("event_type", wanted.type)).died_between(wanted.since, wanted.before)
 
 

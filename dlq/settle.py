@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from dlq import select
 from dlq.models import DeadLetter, LetterState, Signature
 from dlq.select import Criteria
+from events import hooks
 from events.audit import note
 
 AT_ONCE = 1_000
@@ -28,6 +29,7 @@ def settle(
     counts = Counter(letter.signature_id for letter in letters)
     for signature, count in sorted(counts.items()):
         Signature.objects.filter(id=signature).update(open=F("open") - count)
+    hooks.changed_on_commit(*(letter.public_id for letter in letters))
 
 
 def discard(criteria: Criteria, *, actor: str) -> int:

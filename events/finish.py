@@ -10,6 +10,8 @@ from django.db import transaction
 
 from events import hooks, statements
 from events.hooks import Death
+from events.rules import ids
+from events.rules.ids import Prefix
 from events.rules.states import DeliveryState
 
 # The ORM cannot move rows between tables; one statement cannot leave a row in both or neither.
@@ -53,9 +55,22 @@ def finish(
     ended = statements.rows(
         FINISH, {"ids": list(deliveries), "state": str(state), "reason": reason}
     )
+    hooks.changed_on_commit(*_names(ended))
     if state == DeliveryState.DEAD:
         hooks.dead([_death(row, reason) for row in ended])
     return [row.id for row in ended]
+
+
+def _names(ended: Sequence[Any]) -> set[str]:
+    """What a page may show of these: the deliveries, their events and their subscriptions."""
+    kinds = {
+        "id": Prefix.DELIVERY,
+        "event_id": Prefix.EVENT,
+        "subscription_id": Prefix.SUBSCRIPTION,
+    }
+    return {
+        ids.encode(prefix, getattr(row, name)) for row in ended for name, prefix in kinds.items()
+    }
 
 
 def _death(row: Any, reason: str) -> Death:
@@ -69,7 +84,7 @@ def _death(row: Any, reason: str) -> Death:
         attempts=row.attempts,
         outcome="internal",
         status=row.last_status,
-        error=row.last_error,
+        error=row.last_error or reason,
         reason=reason,
         body=b"",
         died_at=row.at,

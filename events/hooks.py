@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
+
+from django.db import transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,8 @@ def changed(public_ids: Iterable[str]) -> None:
     """Tells which things changed, after the commit."""
     for hear in on_change:
         hear(public_ids)
+
+
+def changed_on_commit(*public_ids: str) -> None:
+    """Tells which things changed once the transaction around is committed; at once without one."""
+    transaction.on_commit(partial(changed, public_ids))

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from events import vault
+from events import hooks, vault
 from events.audit import note
 from events.finish import finish
 from events.models import Lane, OwedDelivery, Secret, Subscription
@@ -59,6 +59,7 @@ def change_subscription(
     row.save(update_fields=[*fields, "updated_at"])
     _set_limit(row)
     note(actor, "change", row.public_id, tenant=row.tenant, before=before, after=described(row))
+    hooks.changed_on_commit(row.public_id)
     return row
 
 
@@ -111,6 +112,7 @@ def delete_subscription(*, actor: str, subscription: UUID) -> int:
             before = described(row)
             Subscription.objects.filter(id=row.id).update(deleted_at=Now())
             note(actor, "delete", row.public_id, tenant=row.tenant, before=before)
+            hooks.changed_on_commit(row.public_id)
     return cancel_all(subscription, reason="the subscription was deleted")
 
 
@@ -142,6 +144,7 @@ def rotate_secret(
     Secret.objects.filter(subscription=row, expires_at=None).update(expires_at=ends)
     made = add_secret(row, secret)
     note(actor, "rotate-secret", row.public_id, tenant=row.tenant)
+    hooks.changed_on_commit(row.public_id)
     return made
 
 
@@ -158,6 +161,7 @@ def retry(*, actor: str, delivery: UUID) -> None:
     if not moved:
         raise WrongState("Only a pending delivery can be retried; replay a finished one.")
     note(actor, "retry", ids.encode(Prefix.DELIVERY, delivery))
+    hooks.changed_on_commit(ids.encode(Prefix.DELIVERY, delivery))
 
 
 @transaction.atomic
@@ -231,6 +235,7 @@ def _set_state(
     row.state_since, row.resume_at = timezone.now(), until
     row.save(update_fields=["state", "state_reason", "state_by", "state_since", "resume_at"])
     note(actor, action, row.public_id, tenant=row.tenant, before=before, after=described(row))
+    hooks.changed_on_commit(row.public_id)
     return row
 
 
@@ -246,3 +251,4 @@ def _breaker(subscription: UUID) -> Breaker:
 
 def _set_breaker(subscription: UUID, after: Breaker) -> None:
     Lane.objects.filter(pk=subscription).update(**Lane.columns_of(after))
+    hooks.changed_on_commit(ids.encode(Prefix.SUBSCRIPTION, subscription))

@@ -8,7 +8,7 @@ from celery import current_app, shared_task
 from celery.signals import worker_process_init, worker_shutting_down
 from kombu.exceptions import OperationalError
 
-from events import ledger, load, operate
+from events import bulk, ledger, load, operate
 from events.engine import fanout, health, pump, rescue, retention, stop, trial
 
 HINT_LIVES = 5
@@ -67,6 +67,12 @@ def probe_disabled() -> None:
 def roll_ledger() -> None:
     """Keeps the ledger short."""
     ledger.roll()
+
+
+@shared_task(name="events.bulk")
+def run_bulk_jobs() -> None:
+    """Takes every running bulk retry and cancel a little further."""
+    bulk.run_all()
 
 
 @shared_task(name="events.retain")

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
 
 from events.audit import note
 from events.models import Heartbeat, Lane, LoadLevel, Subscription
-from events.models.process import Role
+from events.models.process import OUT, Role
 from events.rules.load import Level
 from events.rules.states import BreakerState, SubscriptionState
 from monitoring import report
@@ -110,6 +111,9 @@ def _ours(sample: Sample) -> Iterable[Seen]:
     if (sample.oldest or 0.0) > LATE and not alive.filter(role=Role.WORKER).exists():
         words = f"Nothing delivers: {sample.due:,} deliveries are due and no worker is heard of."
         yield Seen(Kind.PROCESS, "worker", Side.OURS, words, "/health/")
+    for one in alive.filter(doing__startswith=OUT):
+        words = f"{one.name} ({one.role}) took itself out: {one.doing.removeprefix(OUT)}."
+        yield Seen(Kind.PROCESS, one.name, Side.OURS, words, "/health/")
     if alive.filter(role=Role.DISPATCHER, load__alone=True).exists():
         words = "The broker is away: the dispatcher delivers in its own process, slower."
         yield Seen(Kind.BROKER, "", Side.OURS, words, "/health/")
@@ -178,11 +182,22 @@ def _page_of(subject: str) -> str:
 
 def _drilled() -> Iterable[Seen]:
     """Once drills are run here, they are to be run again and to hold."""
-    overdue = set(Drill.objects.overdue().values_list("pk", flat=True))
+    after = _overdue_after()
+    overdue = set(Drill.objects.overdue(after).values_list("pk", flat=True))
     for one in Drill.objects.last_of_each():
         if not one.held:
             words = f"The drill “{one.name}” failed: {one.seen}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
         elif one.pk in overdue:
-            words = f"The drill “{one.name}” was not run for {OVERDUE_AFTER.days} days."
+            words = f"The drill “{one.name}” was not run for {_spelled(after)}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
+
+
+def _overdue_after() -> timedelta:
+    """Two missed turns of the schedule, or a week where people run them."""
+    hours = settings.REDRIVE_SAFE_DRILL_HOURS
+    return timedelta(hours=2 * hours) if hours else OVERDUE_AFTER
+
+
+def _spelled(time: timedelta) -> str:
+    return f"{time.days} days" if time.days else f"{time.total_seconds() / 3600:.0f} h"

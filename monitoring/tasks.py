@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from monitoring import findings, lanes, reconcile, report, samples, tick
+from monitoring import drill_schedule, findings, lanes, reconcile, report, samples, tick
 
 
 @shared_task(name="monitoring.sample")
@@ -35,3 +35,9 @@ def keep_samples() -> None:
 def reconcile_tables() -> None:
     """Looks for what must not be and mends what is safe to mend."""
     reconcile.reconcile()
+
+
+@shared_task(name=drill_schedule.JOB)
+def run_safe_drills() -> None:
+    """Breaks small things on purpose when it is time to, to see that recovery works."""
+    drill_schedule.run_due()

@@ -45,6 +45,7 @@ class CriteriaShown(Body):
     subscription: SubscriptionId | None = Field(
         default=None, description="Where dead letters failed."
     )
+    replay: ReplayId | None = Field(default=None, description="What this replay made and died.")
     type: Pattern | None = Field(default=None, description="An event type, or a pattern of them.")
     tenant: Text | None = None
     since: Moment | None = Field(
@@ -64,6 +65,10 @@ class ReplayOrder(Body):
     rate: float | None = Field(default=None, gt=0, le=100_000, description="Deliveries a second.")
     fresh: bool = Field(default=False, description="Gives receivers new webhook-ids.")
     dry_run: bool = Field(default=False, description="Only counts.")
+
+
+class RateGiven(Body):
+    rate: float | None = Field(gt=0, le=100_000, description="Deliveries a second; null: no limit.")
 
 
 class ReplayShown(BaseModel):
@@ -162,6 +167,15 @@ def cancel_replay(request: Request, replay_id: ReplayId) -> WholeReplay:
     return _whole(request.auth, replay_id)
 
 
+@router.post("/replays/{replay_id}/rate", auth=MANAGE, response=WholeReplay)
+def change_rate(request: Request, replay_id: ReplayId, body: RateGiven) -> WholeReplay:
+    """Changes how fast a running replay goes. 409 if it is not running."""
+    row = _seen(request.auth, replay_id)
+    if not replay.set_rate(row.id, rate=body.rate, actor=request.auth.actor):
+        raise WrongState("It is not running any more.")
+    return _whole(request.auth, replay_id)
+
+
 def _order(caller: Caller, body: ReplayOrder, token: str | None) -> Order:
     source = ReplaySource(body.source)
     target = _target(caller, body.target)
@@ -193,7 +207,7 @@ def _criteria(source: ReplaySource, wanted: CriteriaShown) -> Criteria:
 def _require_bounds(source: ReplaySource, criteria: Criteria, target: Subscription | None) -> None:
     if source is ReplaySource.DEAD_LETTERS:
         return
-    for name in ("group", "subscription"):
+    for name in ("group", "subscription", "replay"):
         if getattr(criteria, name) is not None:
             raise _refused(f"/criteria/{name}", "It narrows dead letters, not events.")
     if target is None:
@@ -229,12 +243,15 @@ def _token(caller: Caller, key: str | None) -> str:
 
 
 def _same(order: Order, row: Replay) -> bool:
-    """Whether the row is what was ordered; `before` was filled in where it was left out."""
+    """Whether the row is what was ordered.
+
+    `before` was filled in where it was left out, and the rate may have been changed since.
+    """
     kept = Criteria.from_json(row.criteria)
     if order.criteria.before is None:
         kept = replace(kept, before=None)
-    ordered = (order.source, order.criteria, order.target, order.rate, order.fresh)
-    return ordered == (row.source, kept, row.target, row.rate, row.fresh)
+    ordered = (order.source, order.criteria, order.target, order.fresh)
+    return ordered == (row.source, kept, row.target, row.fresh)
 
 
 def _seen(caller: Caller, wanted: UUID) -> Replay:
@@ -259,6 +276,7 @@ def _shown(row: Replay) -> dict[str, Any]:
     public = {
         "ids": None if kept.ids is None else [ids.encode(kind, one) for one in kept.ids],
         "subscription": kept.subscription and ids.encode(Prefix.SUBSCRIPTION, kept.subscription),
+        "replay": kept.replay and ids.encode(Prefix.REPLAY, kept.replay),
     }
     found = {name: row.criteria[name] for name in ("group", "type", "tenant", "since", "before")}
     return {name: value for name, value in (found | public).items() if value is not None}

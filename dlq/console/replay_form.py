@@ -55,6 +55,7 @@ class ReplayForm(forms.Form):
         help_text="Receivers that drop repeats then take them for news.",
     )
     group = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    replay = IdField(Prefix.REPLAY, widget=forms.HiddenInput)
     ids = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40_000)
 
     def clean_target(self) -> UUID | None:
@@ -77,7 +78,7 @@ class ReplayForm(forms.Form):
     def order(self, *, token: str) -> Order:
         """The cleaned values as the engine's order; what arrives from now on is left out."""
         values = self.cleaned_data
-        names = ("ids", "group", "subscription", "type", "tenant", "since", "before")
+        names = ("ids", "group", "subscription", "type", "tenant", "since", "before", "replay")
         criteria = {name: values[name] or None for name in names}
         criteria["before"] = criteria["before"] or timezone.now()
         return Order(

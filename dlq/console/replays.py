@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid4
 
+from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -63,6 +64,26 @@ def cancel(request: HttpRequest, replay: UUID) -> HttpResponse:
     """Stops it; what it made stays owed."""
     if engine.cancel(replay, actor=actor_of(request)):
         messages.success(request, "Cancelled. What it made so far stays owed.")
+    else:
+        messages.info(request, "It was not running any more.")
+    return redirect("replay", replay)
+
+
+class RateForm(forms.Form):
+    """How fast a running replay goes on."""
+
+    rate = forms.FloatField(min_value=0.01, max_value=100_000, label="Deliveries a second")
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def change_rate(request: HttpRequest, replay: UUID) -> HttpResponse:
+    """Slower or faster, from its next step on."""
+    form = RateForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Give a rate from 0.01 to 100,000 deliveries a second.")
+    elif engine.set_rate(replay, rate=form.cleaned_data["rate"], actor=actor_of(request)):
+        messages.success(request, f"It goes on at {form.cleaned_data['rate']:g} a second.")
     else:
         messages.info(request, "It was not running any more.")
     return redirect("replay", replay)

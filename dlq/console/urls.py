@@ -25,4 +25,5 @@ urlpatterns: list[URLPattern] = [
     path("replays/new/", replays.replay_new, name="replay-new"),
     path("replays/<rpl:replay>/", replays.replay, name="replay"),
     path("replays/<rpl:replay>/cancel/", replays.cancel, name="replay-cancel"),
+    path("replays/<rpl:replay>/rate/", replays.change_rate, name="replay-rate"),
 ]

@@ -17,7 +17,7 @@ from events.api.pages import Page, Paging, equal, rows_of
 from events.api.publishing import OPERATION
 from events.api.refusals import Refused
 from events.api.timelines import TimelineShown
-from events.models import Event
+from events.models import Event, Poison
 from events.models.access import Scope
 from events.models.event import Priority
 from events.models.typed import typed
@@ -53,18 +53,27 @@ class EventShown(BaseModel):
         return cls(**_plain(row))
 
 
+class PoisonShown(BaseModel):
+    """Enough endpoints, or attempts, were answered that the event's content is at fault."""
+
+    endpoints: int
+    attempts: int
+    since: datetime
+
+
 class WholeEvent(EventShown):
     """With its data: as JSON, byte for byte, if it is JSON; else as base64."""
 
+    poison: PoisonShown | None = None
     data: Any = None
     data_base64: str | None
 
     @classmethod
     def of(cls, row: Event) -> Self:
-        raw = bytes(row.data)
+        raw, plain = bytes(row.data), _plain(row) | {"poison": _poison(row.id)}
         if raw and _is_json(row.datacontenttype, raw):
-            return cls(**_plain(row), data=msgspec.Raw(raw), data_base64=None)
-        return cls(**_plain(row), data_base64=base64.b64encode(raw).decode())
+            return cls(**plain, data=msgspec.Raw(raw), data_base64=None)
+        return cls(**plain, data_base64=base64.b64encode(raw).decode())
 
 
 class EventFilters(Paging):
@@ -117,6 +126,15 @@ def _plain(row: Event) -> dict[str, Any]:
     changed = {"priority": Priority(row.priority).label, "deliveries": row.matched}
     same = EventShown.model_fields.keys() - changed.keys()
     return {name: getattr(row, name) for name in same} | changed
+
+
+def _poison(event: UUID) -> PoisonShown | None:
+    mark = Poison.objects.mark_of(event)
+    if mark is None or mark.marked_at is None:
+        return None
+    return PoisonShown(
+        endpoints=len(mark.subscriptions), attempts=mark.attempts, since=mark.marked_at
+    )
 
 
 def _is_json(content_type: str | None, raw: bytes) -> bool:

@@ -17,7 +17,7 @@ from events.console.live import render_live
 from events.console.paging import page_of
 from events.console.person import may_operate
 from events.console.shown import text_of
-from events.models import Event
+from events.models import Event, Poison
 from events.models.event import EventQuerySet
 from events.models.typed import typed
 from events.roles import Role, needs
@@ -94,6 +94,7 @@ def event(request: HttpRequest, event: UUID) -> HttpResponse:
         "watch": [row.public_id],
         "event": row,
         "story": why.story_of(row),
+        "poison": Poison.objects.mark_of(row.id),
         "asked": request.GET.get("subscription", ""),
         "answer": why.asked(row, request.GET.get("subscription", "")),
         "data": text_of(row.data, row.datacontenttype) if may_operate(request) else None,

@@ -36,6 +36,7 @@ def register() -> None:
         Prefix.DELIVERY,
         Prefix.DEAD_LETTER,
         Prefix.REPLAY,
+        Prefix.BULK,
     ):
         converter = type(prefix.name, (_PublicId,), {"prefix": prefix})
         register_converter(converter, str(prefix))

@@ -2,6 +2,7 @@
 
 A day is dropped when it is older than the retention and nothing still needs it: no owed delivery,
 no fan-out left to expand, no replay running. A day that something holds waits, and is reported.
+What a paused or disabled subscription is still owed of it by then expires to the dead letters.
 Rows never wait for a partition: the default one takes what has none, and is emptied here.
 """
 
@@ -18,13 +19,18 @@ from django.utils import timezone
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from events import hooks
-from events.models import EventIdentity, FanOut, OwedDelivery
+from events.finish import finish
+from events.models import EventIdentity, FanOut, OwedDelivery, Poison, Subscription
 from events.rules import ids
+from events.rules.states import DeliveryState, SubscriptionState
 
 log = logging.getLogger(__name__)
 
 AHEAD = 7
 TABLES = ("events_event", "events_finished", "events_attempt")
+
+EXPIRED = "expired: its subscription was not active until the retention of its event was over"
+EXPIRED_AT_ONCE = 1_000
 
 
 def retain() -> list[date]:
@@ -37,7 +43,34 @@ def retain() -> list[date]:
     EventIdentity.objects.filter(expires_at__lt=Now()).delete()
     last_kept = today - timedelta(days=settings.REDRIVE_RETENTION_DAYS)
     over = sorted({day for table in TABLES for day in days_of(table) if day < last_kept})
+    for day in over:
+        expire_held(day)
     return [day for day in over if not drop_day(day)]
+
+
+def expire_held(day: date) -> int:
+    """Buries what paused and disabled subscriptions are owed of a day that is over; gives how many.
+
+    Until then all of it is kept, so that resuming in time loses nothing. Walks owed_event.
+    """
+    low, high = ids.span(day)
+    held = Subscription.objects.filter(
+        state__in=[SubscriptionState.PAUSED, SubscriptionState.DISABLED]
+    )
+    owed = OwedDelivery.objects.filter(
+        event__gte=low,
+        event__lt=high,
+        state=DeliveryState.PENDING,
+        subscription__in=held.values("id"),
+    )
+    total = 0
+    while True:
+        with transaction.atomic():
+            free = owed.select_for_update(skip_locked=True).values_list("id", flat=True)
+            ended = finish(list(free[:EXPIRED_AT_ONCE]), DeliveryState.DEAD, reason=EXPIRED)
+        total += len(ended)
+        if not ended:
+            return total
 
 
 def make_partitions(today: date) -> None:
@@ -111,6 +144,7 @@ def drop_day(day: date) -> bool:
     with connection.cursor() as cursor:
         for table in TABLES:
             cursor.execute(_sql("DROP TABLE IF EXISTS {old}", old=f"{table}_{day:%Y%m%d}"))
+    Poison.objects.filter(event__gte=low, event__lt=high).delete()
     return True
 
 

@@ -49,29 +49,48 @@ LINGER = 0.01
 EMPTY = 10
 """Empty claims in a row after which due work is left to the workers that hold its lanes."""
 
+PATIENT = 1.0
+"""Seconds after which a send that has no answer yet gives its place to another: it costs memory
+and a socket, and endpoints that hang must not hold the window of all others."""
+
+STRETCH = 4
+"""How many times its size a window holds, with the sends that gave their places away."""
+
 BATCHING = 0.005
 """Seconds in which finished sends make room for one claim together."""
 
 
 class Window:
-    """The sends in flight of one process: at most `size`, refilled as they finish."""
+    """The sends in flight of one process: at most `size`, refilled as they finish.
+
+    `clock_offset` is by how many seconds PostgreSQL's clock is ahead of ours: receivers are told
+    its time.
+    """
 
     def __init__(self, *, worker: str, size: int, transport: Transport) -> None:
         self._worker = worker
         self._size = size
+        self.clock_offset = 0.0
         self._transport = transport
         self._destinations = Destinations()
         self._claiming = ThreadPoolExecutor(1, "claim")
         self._recording = ThreadPoolExecutor(1, "record")
         self._cursor = FIRST
         self._overloaded = False
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[asyncio.Task[None], float] = {}
         self._finished: list[Result] = []
         self._moved = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
         return len(self._sending)
+
+    @property
+    def taken(self) -> int:
+        """Places in use: what hangs does not count, as long as the window is not stretched out."""
+        young = time.monotonic() - PATIENT
+        busy = sum(1 for began in self._sending.values() if began > young)
+        return max(busy, self.in_flight - (STRETCH - 1) * self._size)
 
     async def run(self, *, seconds: float, stopping: Callable[[], bool]) -> int:
         """Delivers what is due for at most `seconds`, or until nothing is; gives the number sent.
@@ -104,11 +123,11 @@ class Window:
         return sent
 
     async def _refill(self) -> int:
-        free, since = self._size - self.in_flight, time.monotonic()
+        free, since = self._size - self.taken, time.monotonic()
         claims = await self._in(self._claiming, partial(self._claim, free)) if free else ()
         for one in claims:
             task = asyncio.create_task(self._deliver(one, since))
-            self._sending.add(task)
+            self._sending[task] = since
             task.add_done_callback(self._done)
         return len(claims)
 
@@ -145,7 +164,8 @@ class Window:
             await self._in(self._recording, partial(give_back, claimed))
             return
         attempt = new_uuid()
-        request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=int(time.time()))
+        timestamp = int(time.time() + self.clock_offset)
+        request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=timestamp)
         sent = await self._transport.send(request)
         sent.request_headers = shown(request, to)
         result = _judged(attempt, claimed, sent, to.policy)
@@ -154,7 +174,7 @@ class Window:
         self._finished.append(result)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._sending.discard(task)
+        del self._sending[task]
         self._moved.set()
         if not task.cancelled() and (error := task.exception()):
             log.error("a delivery failed in our own code", exc_info=error)

@@ -61,6 +61,7 @@ CREATE INDEX finished_dead ON events_finished (id) WHERE state = 'dead';
 CREATE INDEX finished_cancelled ON events_finished (id) WHERE state = 'cancelled';
 CREATE INDEX finished_owner ON events_finished (owner, id) WHERE owner IS NOT NULL;
 CREATE INDEX finished_replay ON events_finished (replay_id, id) WHERE replay_id IS NOT NULL;
+CREATE INDEX finished_status ON events_finished (last_status, id) WHERE last_status IS NOT NULL;
 """
 
 ATTEMPT = """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from events.models.access import ApiKey, AuditEntry
+from events.models.bulk import BulkJob
 from events.models.delivery import Attempt, Delivery, FinishedDelivery, OwedDelivery
 from events.models.event import Event, EventIdentity, FanOut
 from events.models.job import Job
 from events.models.ledger import LedgerEntry
 from events.models.load import LoadLevel
+from events.models.poison import Poison
 from events.models.process import Heartbeat
 from events.models.subscription import Epoch, Lane, Secret, Subscription
 
@@ -15,6 +17,7 @@ __all__ = [
     "ApiKey",
     "Attempt",
     "AuditEntry",
+    "BulkJob",
     "Delivery",
     "Epoch",
     "Event",
@@ -27,6 +30,7 @@ __all__ = [
     "LedgerEntry",
     "LoadLevel",
     "OwedDelivery",
+    "Poison",
     "Secret",
     "Subscription",
 ]

@@ -111,6 +111,9 @@ class OwedDelivery(_DeliveryColumns):
             models.Index("event", name="owed_event"),
             models.Index("owner", "id", condition=Q(owner__isnull=False), name="owed_owner"),
             models.Index("id", condition=Q(event_type="redrive.test"), name="owed_test"),
+            models.Index(
+                "last_status", "id", condition=Q(last_status__isnull=False), name="owed_status"
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=OWED_STATES), name="owed_state"),

@@ -12,6 +12,10 @@ SUSPECT_AFTER = timedelta(seconds=10)
 GONE_AFTER = timedelta(seconds=15)
 
 
+OUT = "out of rotation: "
+"""What a process that is not fit to send does; its reason follows."""
+
+
 class Role(models.TextChoices):
     WEB = "web"
     WORKER = "worker"

@@ -16,6 +16,7 @@ class Prefix(StrEnum):
     ATTEMPT = "att"
     DEAD_LETTER = "dlq"
     REPLAY = "rpl"
+    BULK = "blk"
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

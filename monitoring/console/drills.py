@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
 
+from events.console.live import render_live
+from events.console.person import actor_of
 from events.roles import Role, needs
+from monitoring import drill_schedule
 from monitoring.models import Drill
 
 SHOWN = 50
@@ -14,5 +20,24 @@ SHOWN = 50
 @needs(Role.VIEWER)
 def drills(request: HttpRequest) -> HttpResponse:
     """The last runs in this system; what `make drill` breaks is a stack of its own."""
-    found = list(Drill.objects.newest_first()[:SHOWN])
-    return render(request, "monitoring/drills.html", {"title": "Drills", "drills": found})
+    context = {
+        "title": "Drills",
+        "drills": list(Drill.objects.newest_first()[:SHOWN]),
+        "running": drill_schedule.is_running(),
+        "hours": settings.REDRIVE_SAFE_DRILL_HOURS,
+        "next_run": drill_schedule.next_run(),
+    }
+    return render_live(request, "monitoring/drills.html", "monitoring/_drills.html", context)
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def run_drills(request: HttpRequest) -> HttpResponse:
+    """Has the safe drills run now."""
+    if drill_schedule.ask(actor=actor_of(request)):
+        messages.success(
+            request, "The safe drills begin within five seconds and take about one minute."
+        )
+    else:
+        messages.info(request, "They are running already.")
+    return redirect("drills")

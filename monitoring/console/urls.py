@@ -17,6 +17,7 @@ urlpatterns = [
     path("alerts/<int:pk>/silence/", alerts.silence, name="silence"),
     path("alerts/<int:pk>/ring/", alerts.ring, name="ring"),
     path("drills/", drills.drills, name="drills"),
+    path("drills/run/", drills.run_drills, name="drills-run"),
     path("settings/", force.in_force, name="settings"),
     path("preferences/", choose, name="preferences"),
     path(

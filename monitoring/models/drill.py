@@ -20,9 +20,9 @@ class DrillQuerySet(models.QuerySet["Drill"]):
         """The last run of each drill."""
         return self.order_by("name", "-started_at").distinct("name")
 
-    def overdue(self) -> Self:
+    def overdue(self, after: timedelta) -> Self:
         """Older than they may be, by Postgres's clock."""
-        return self.filter(started_at__lt=Now() - OVERDUE_AFTER)
+        return self.filter(started_at__lt=Now() - after)
 
 
 class Drill(models.Model):

@@ -30,6 +30,7 @@ _PAGES = {
     Prefix.DELIVERY: "deliveries",
     Prefix.DEAD_LETTER: "dead-letters",
     Prefix.REPLAY: "replays",
+    Prefix.BULK: "bulk",
 }
 
 

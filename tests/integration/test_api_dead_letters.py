@@ -154,7 +154,7 @@ def test_an_idempotency_key_makes_repeats_one_replay() -> None:
     first = rest.post("replays", body, Idempotency_Key="k")
     again = rest.post("replays", body, Idempotency_Key="k")
     assert first.json["id"] == again.json["id"]
-    other = rest.post("replays", body | {"rate": 5}, Idempotency_Key="k")
+    other = rest.post("replays", body | {"fresh": True}, Idempotency_Key="k")
     assert (other.status, other.code) == (409, "identity_conflict")
     theirs = operator().post("replays", body, Idempotency_Key="k")
     assert theirs.json["id"] != first.json["id"]

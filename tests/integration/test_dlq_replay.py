@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from dlq.models import DeadLetter, LetterState, Replay, ReplayState, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import STEP, Order, cancel, plan, start, step
+from dlq.replay import STEP, Order, cancel, plan, set_rate, start, step
 from dlq.select import Criteria
 from dlq.tasks import replay_running
 from events import operate
@@ -253,3 +253,33 @@ def test_the_periodic_job_takes_every_running_replay_further() -> None:
     assert len(replayed(first)) == 3
     assert DeadLetter.objects.first().state == LetterState.REPLAYED
     assert Subscription.objects.count() == 1
+
+
+def test_a_running_replay_changes_its_rate_without_a_burst(transactional_db: None) -> None:
+    to = make.subscription()
+    make.dead(to, 8)
+    row = start(Order(ReplaySource.DEAD_LETTERS, Criteria(), token="rate", rate=0.01), actor="a")
+    step(row.id)
+    assert set_rate(row.id, rate=5.0, actor="b")
+    step(row.id)
+    row.refresh_from_db()
+    assert (row.rate, row.made) == (5.0, 1)
+    entry = AuditEntry.objects.get(action="change-rate")
+    assert (entry.actor, entry.before, entry.after) == ("b", {"rate": 0.01}, {"rate": 5.0})
+    cancel(row.id, actor="a")
+    assert not set_rate(row.id, rate=1.0, actor="b")
+
+
+def test_what_a_replay_made_and_died_again_is_replayed_again_and_nothing_else(
+    transactional_db: None,
+) -> None:
+    to = make.subscription(schedule=[])
+    make.dead(to, 3)
+    first = start(Order(ReplaySource.DEAD_LETTERS, Criteria(), token="one"), actor="a")
+    while step(first.id):
+        pass
+    for claimed in make.claims():
+        record([make.result(claimed, Responded(500))], worker="w")
+    make.dead(make.subscription(), 2)
+    again = plan(ReplaySource.DEAD_LETTERS, Criteria(replay=first.id), target=None)
+    assert again.total == 3

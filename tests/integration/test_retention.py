@@ -15,7 +15,7 @@ from dlq.models import DeadLetter
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, cancel, start
 from dlq.select import Criteria
-from events import ledger
+from events import ledger, operate
 from events.engine.record import record
 from events.engine.retention import (
     AHEAD,
@@ -31,6 +31,7 @@ from events.publish import Identity, publish
 from events.rules import ids
 from events.uuids import new_uuid
 from tests import laws, make
+from tests.clean import clean_database
 from tests.faults import together
 
 pytestmark = pytest.mark.usefixtures("lawful")
@@ -181,3 +182,20 @@ def test_rolling_the_ledger_keeps_every_sum() -> None:
     ledger.roll()
     assert LedgerEntry.objects.count() == len(to)
     assert sum(LedgerEntry.objects.values_list("delivered", flat=True)) == before
+
+
+def test_what_a_paused_subscription_is_owed_expires_after_the_retention_and_not_before(
+    old: date,
+) -> None:
+    to = make.subscription()
+    kept = make.owed(to)
+    expired = make.owed(to, id=id_in(old))
+    operate.pause(actor="test", subscription=to.id)
+    assert retain() == []
+    assert old not in days_of("events_event")
+    assert make.delivery(kept).state == "pending"
+    letter = DeadLetter.objects.get()
+    assert letter.id == expired
+    assert letter.reason.startswith("expired")
+    # The dead letter has outlived its event: a history, no promise.
+    clean_database()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from standardwebhooks import Webhook
 
 from dlq.models import DeadLetter
 from events import operate
+from events.engine.run import FRESH
 from events.engine.transport import Transport
 from events.models import Attempt, Lane, OwedDelivery, Secret, Subscription
 from tests import make
@@ -338,3 +340,34 @@ def test_a_window_whose_session_is_killed_ends_and_the_next_one_goes_on(
     assert len({r.headers["webhook-id"] for r in receiver.requests}) == 6
     assert len(receiver.requests) == 6
     connection.close_pool()
+
+
+def test_a_send_that_waited_two_seconds_since_its_claim_is_given_back(
+    engine: Engine, receiver: Receiver
+) -> None:
+    delivery = make.owed(make.subscription(receiver.url("/ok")))
+    [claimed] = make.claims()
+    engine.window._destinations.learn({(claimed.subscription, claimed.version)})
+    engine.runner.run(engine.window._send(claimed, time.monotonic() - FRESH - 0.1))
+    row = make.delivery(delivery)
+    assert (row.state, row.attempts) == ("pending", 0)
+    assert receiver.requests == []
+    engine.run()
+    assert make.delivery(delivery).state == "delivered"
+
+
+def test_sends_that_hang_give_their_places_to_others(receiver: Receiver) -> None:
+    engine = Engine(size=2)
+    try:
+        hanging = make.backlog(make.subscription(receiver.url("/hold"), timeout=10.0), 2)
+        running = threading.Thread(target=engine.run)
+        running.start()
+        receiver.wait(2)
+        good = make.owed(make.subscription(receiver.url("/ok")))
+        receiver.wait(3)
+        assert make.delivery(hanging[0]).state == "in_flight"
+        receiver.release()
+        running.join()
+        assert make.delivery(good).state == "delivered"
+    finally:
+        engine.close()

@@ -33,7 +33,7 @@ def test_a_public_id_is_its_prefix_and_26_characters() -> None:
 
 
 def test_the_prefixes_are_those_of_the_contract() -> None:
-    assert set(Prefix) == {"evt", "sub", "dlv", "att", "dlq", "rpl"}
+    assert set(Prefix) == {"evt", "sub", "dlv", "att", "dlq", "rpl", "blk"}
 
 
 def test_a_public_id_is_read_in_either_case() -> None:

@@ -1,0 +1,72 @@
+"""Safe drills run when their time has come, or when somebody asks, and once at a time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models.functions import Now
+from django.utils import timezone
+from pytest_django import Settings
+
+from events import jobs
+from events.models import AuditEntry, Job
+from monitoring import drill_schedule, findings
+from monitoring.models import Drill, Finding, Sample
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _job(transactional_db: None) -> None:
+    Job.objects.create(name=drill_schedule.JOB, started_at=timezone.now())
+
+
+def ran(age: timedelta, *, held: bool = True) -> Drill:
+    """A drill that was run that long ago."""
+    row = Drill.objects.create(
+        name="publish and deliver", expected="", seen="", held=held, seconds=1.0, by="a"
+    )
+    Drill.objects.filter(pk=row.pk).update(started_at=Now() - age)
+    return row
+
+
+def test_without_a_schedule_nothing_runs_by_itself() -> None:
+    drill_schedule.run_due()
+    assert drill_schedule.next_run() is None
+    assert not Drill.objects.exists()
+
+
+def test_a_system_that_cannot_be_drilled_fails_each_and_says_why(
+    settings: Settings,
+) -> None:
+    settings.REDRIVE_SAFE_DRILL_HOURS, settings.REDRIVE_ALLOW_ADDRESSES = 1, ()
+    drill_schedule.run_due()
+    rows = Drill.objects.all()
+    assert {(row.held, row.by) for row in rows} == {(False, "schedule")}
+    assert all("REDRIVE_ALLOW_ADDRESSES" in row.seen for row in rows)
+    assert not drill_schedule.is_running()
+    many = len(rows)
+    drill_schedule.run_due()
+    assert Drill.objects.count() == many
+
+
+def test_somebody_asks_and_it_is_audited_and_not_run_twice(settings: Settings) -> None:
+    settings.REDRIVE_ALLOW_ADDRESSES = ()
+    assert drill_schedule.ask(actor="jo")
+    drill_schedule.run_due()
+    assert set(Drill.objects.values_list("by", flat=True)) == {"jo"}
+    assert AuditEntry.objects.get().actor == "jo"
+    until = (timezone.now() + drill_schedule.AT_MOST).isoformat()
+    jobs.remember(drill_schedule.JOB, {"until": until})
+    assert not drill_schedule.ask(actor="jo")
+
+
+def test_a_schedule_that_was_missed_twice_is_a_finding(settings: Settings) -> None:
+    Sample.objects.create(at=timezone.now(), span=1)
+    ran(timedelta(hours=3))
+    findings.judge()
+    assert not Finding.objects.filter(kind="drill").exists()
+    settings.REDRIVE_SAFE_DRILL_HOURS = 1
+    findings.judge()
+    assert "was not run for 2 h" in Finding.objects.get(kind="drill").words
