@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from drills.faults import FAULTS, Fault, kill_worker_child
-from drills.laws import audit, repeats
+from drills.laws import Ledger, audit, ledger, repeats
 from drills.producer import Producer
 from drills.rig import Rig
 
@@ -28,13 +28,20 @@ RATE = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One drill: `recovered` is the seconds from the end of the load to the last delivery."""
+    """One drill: `recovered` is the seconds from the end of the load to the last delivery.
+
+    `requests` is how many the receivers saw in it, `repeats` how many of them
+    they had taken before.
+    """
 
     fault: str
     expected: str
     accepted: int
+    requests: int
     repeats: int
     recovered: float
+    before: Ledger
+    after: Ledger
     broken: list[str]
 
 
@@ -44,6 +51,7 @@ class Drill:
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
         self._accepted: dict[str, str] = {}
+        self._requests = 0
         self._repeats = 0
         self._count = 0
 
@@ -52,6 +60,8 @@ class Drill:
         self._count += 1
         journal = self._rig.folder / f"accepted-{self._count}.jsonl"
         stack = self._rig.stack
+        with self._rig.database() as database:
+            before = ledger(database)
         with Producer(stack.url, stack.key, journal, rate=RATE, run=self._count) as producer:
             time.sleep(seconds)
             fault.inject(self._rig)
@@ -61,9 +71,24 @@ class Drill:
         with self._rig.database() as database:
             found = self._rig.evidence(self._accepted, database)
             broken = audit(found) + [f"refused: {one}" for one in producer.refused[:3]]
-            more = repeats(found) - self._repeats
+            after = ledger(database)
+        more = repeats(found) - self._repeats
+        seen = len(found.received) - self._requests
         self._repeats += more
-        return Outcome(fault.name, fault.expected, len(producer.accepted), more, recovered, broken)
+        self._requests += seen
+        if more and not fault.may_repeat:
+            broken.append(f"{more} repeats, though nothing was killed")
+        return Outcome(
+            fault=fault.name,
+            expected=fault.expected,
+            accepted=len(producer.accepted),
+            requests=seen,
+            repeats=more,
+            recovered=recovered,
+            before=before,
+            after=after,
+            broken=broken,
+        )
 
 
 def show(outcome: Outcome) -> str:
@@ -71,9 +96,10 @@ def show(outcome: Outcome) -> str:
     verdict = "held" if not outcome.broken else "BROKEN"
     line = (
         f"{verdict:7}{outcome.fault:34}{outcome.expected:40}{outcome.accepted:>8,}"
-        f"{outcome.repeats:>8}{outcome.recovered:>9.1f} s"
+        f"{outcome.requests:>9,}{outcome.repeats:>8}{outcome.recovered:>9.1f} s"
     )
-    return "\n".join([line, *(f"       {words}" for words in outcome.broken)])
+    sums = f"       ledger before {outcome.before}; after {outcome.after}"
+    return "\n".join([line, sums, *(f"       {words}" for words in outcome.broken)])
 
 
 def cycles(count: int) -> Fault:
@@ -106,7 +132,9 @@ def main() -> int:
     if options.only:
         faults = [fault for fault in faults if options.only in fault.name]
     outcomes = []
-    print(f"{'':7}{'fault':34}{'expected':40}{'accepted':>8}{'repeats':>8}{'recovered':>11}")
+    print(
+        f"{'':7}{'fault':34}{'expected':40}{'accepted':>8}{'requests':>9}{'repeats':>8}{'recovered':>11}"
+    )
     with TemporaryDirectory(prefix="redrive-drill-") as folder, Rig(Path(folder)) as rig:
         drill = Drill(rig)
         for fault in faults:

@@ -20,13 +20,18 @@ HOLD = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is done, what is expected, and within how many seconds all is delivered again."""
+    """What is done, what is expected, and within how many seconds all is delivered again.
+
+    `may_repeat` says whether a receiver may see something twice: only where something is killed,
+    frozen or cut off between a send and its record.
+    """
 
     name: str
     expected: str
     inject: Callable[[Rig], None]
     within: float
     quick: bool = True
+    may_repeat: bool = True
 
 
 def kill(rig: Rig, role: str) -> None:
@@ -120,7 +125,13 @@ def restart_in_turn(rig: Rig) -> None:
         time.sleep(3)
 
 
+def nothing(_rig: Rig) -> None:
+    """Load alone: what is seen without a fault."""
+    time.sleep(HOLD)
+
+
 FAULTS = (
+    Fault("no fault", "each arrives once", nothing, 20, may_repeat=False),
     Fault("worker process dies", "rescued, same webhook-id", kill_worker_child, 30),
     Fault("all workers die", "supervisor restarts them", lambda rig: kill(rig, "worker"), 40),
     Fault("worker frozen", "taken over, its late verdict fenced", freeze_worker_child, 40),

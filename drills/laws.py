@@ -130,7 +130,30 @@ def unsigned(found: Evidence) -> Iterable[str]:
     ]
 
 
-LAWS = (lost_events, wrong_fan_out, false_deliveries, unaccounted, still_owed, disorder, unsigned)
+def unexplained_repeats(found: Evidence) -> Iterable[str]:
+    """(d) What arrived twice was sent again because a record was lost or came late, not by design.
+
+    Of a delivery that a kill or a freeze took over, one attempt at most says "delivered" in time:
+    the record of the other was never written, or is marked late.
+    """
+    rows = found.database.execute(
+        "SELECT d.webhook_id, count(*) FROM events_attempt AS a "
+        "JOIN events_finished AS d ON d.id = a.delivery_id "
+        "WHERE a.verdict = 'delivered' AND NOT a.late GROUP BY 1 HAVING count(*) > 1"
+    )
+    return [f"{public(name)} was delivered {n} times by lease holders" for name, n in rows]
+
+
+LAWS = (
+    lost_events,
+    wrong_fan_out,
+    false_deliveries,
+    unexplained_repeats,
+    unaccounted,
+    still_owed,
+    disorder,
+    unsigned,
+)
 
 
 def audit(found: Evidence) -> list[str]:
@@ -146,6 +169,31 @@ def audit(found: Evidence) -> list[str]:
 def repeats(found: Evidence) -> int:
     """How many requests a receiver was sent beyond the one that it took: explained by kills."""
     return sum(count - 1 for count in found.arrived.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The sums of the ledger at one moment."""
+
+    created: int
+    delivered: int
+    dead: int
+    cancelled: int
+
+    def __str__(self) -> str:
+        owed = self.created - self.delivered - self.dead - self.cancelled
+        return (
+            f"{self.created:,} = {self.delivered:,} delivered + {self.dead:,} dead + {owed:,} owed"
+        )
+
+
+def ledger(database: psycopg.Connection[Any]) -> Ledger:
+    """What the ledger says now."""
+    row = database.execute(
+        "SELECT coalesce(sum(created), 0)::int, coalesce(sum(delivered), 0)::int, "
+        "coalesce(sum(dead), 0)::int, coalesce(sum(cancelled), 0)::int FROM events_ledgerentry"
+    ).fetchone()
+    return Ledger(*(row or (0, 0, 0, 0)))
 
 
 def public(identifier: UUID) -> str:

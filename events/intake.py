@@ -180,7 +180,7 @@ def _single(receipt: Receipt) -> tuple[int, dict[str, Any] | Problem]:
 
 def _check(header: str | None) -> Caller | None:
     try:
-        return keyring.check(header)
+        return keyring.check(header, publishing=True)
     except DatabaseError:
         connection.close()
         raise

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Sum
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from events.audit import note
-from events.models import Heartbeat, Lane, LoadLevel, Subscription
+from events.models import ApiKey, Heartbeat, Lane, LoadLevel, Subscription
 from events.models.process import OUT, Role
 from events.rules.load import Level
 from events.rules.states import BreakerState, SubscriptionState
@@ -44,7 +45,7 @@ def judge() -> None:
     """Keeps what is wrong now, and clears what is no longer."""
     sample = Sample.objects.newest()
     if sample is not None:
-        keep([*_ours(sample), *_theirs(), *_reconciled(), *_drilled()])
+        keep([*_ours(sample), *_theirs(), *_quiet(), *_reconciled(), *_drilled()])
 
 
 @transaction.atomic
@@ -147,6 +148,16 @@ def _theirs() -> Iterable[Seen]:
         )
 
 
+def _quiet() -> Iterable[Seen]:
+    """Producers that stopped: what they do not publish nobody misses but their own readers."""
+    for key in ApiKey.objects.quiet(timezone.now()):
+        words = (
+            f"{key.name} has published nothing for {_spelled(key.silent)}: "
+            f"it usually does every {_spelled(key.usual_gap)}."
+        )
+        yield Seen(Kind.QUIET_PRODUCER, f"rdk_{key.lookup}", Side.THEIRS, words, "/health/")
+
+
 WORDS = {
     Kind.UNACCOUNTED: "The ledger and what is owed differ for",
     Kind.BROKEN_PROMISE: "An event has not the deliveries that its publish promised:",
@@ -199,5 +210,10 @@ def _overdue_after() -> timedelta:
     return timedelta(hours=2 * hours) if hours else OVERDUE_AFTER
 
 
-def _spelled(time: timedelta) -> str:
-    return f"{time.days} days" if time.days else f"{time.total_seconds() / 3600:.0f} h"
+def _spelled(time: timedelta | None) -> str:
+    """In the largest unit that it fills: enough to judge by."""
+    seconds = round(time.total_seconds()) if time else 0
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

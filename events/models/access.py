@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import DurationField, ExpressionWrapper, F, Q
 from django.db.models.functions import Now
 
 
@@ -17,14 +17,35 @@ class Scope(models.TextChoices):
     MANAGE = "manage"
 
 
+QUIET_AT_LEAST = timedelta(minutes=15)
+QUIET_TIMES = 10
+"""A producer is quiet after this many of its usual gaps, and never before QUIET_AT_LEAST."""
+
+HABIT = 20
+"""Gaps that were seen before a producer has a habit at all."""
+
+
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def quiet(self, now: datetime) -> Self:
+        """Producers that published by habit and have not for long; `silent` says for how long."""
+        gap = ExpressionWrapper(F("usual_gap") * QUIET_TIMES, output_field=DurationField())
+        return (
+            self.usable(now)
+            .annotate(silent=Now() - F("last_published_at"))
+            .filter(gaps__gte=HABIT, silent__gt=gap, last_published_at__lt=Now() - QUIET_AT_LEAST)
+        )
+
     def usable(self, now: datetime) -> Self:
         """Neither revoked nor expired."""
         return self.filter(Q(expires_at=None) | Q(expires_at__gt=now), revoked_at=None)
 
 
 class ApiKey(models.Model):
-    """A bearer key: only the SHA-256 of its secret part is kept; `lookup` is what finds it."""
+    """A bearer key: only the SHA-256 of its secret part is kept; `lookup` is what finds it.
+
+    `usual_gap` is the average time between two publishes that were looked up, seconds apart at
+    least: its habit, once enough `gaps` were seen.
+    """
 
     id = models.UUIDField(primary_key=True)
     lookup = models.TextField(unique=True)
@@ -36,6 +57,9 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
+    last_published_at = models.DateTimeField(null=True)
+    usual_gap = models.DurationField(null=True)
+    gaps = models.IntegerField(default=0)
 
     objects = ApiKeyQuerySet.as_manager()
 

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     UNBURIED = "unburied"
     GROUP_COUNT = "group-count"
     DRILL = "drill"
+    QUIET_PRODUCER = "quiet-producer"
 
 
 class FindingQuerySet(models.QuerySet["Finding"]):
