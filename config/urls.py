@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from dlq.api import router as dlq
-from events.api import deliveries, events, reference, subscriptions, verbs
+from events.api import bulk, deliveries, events, reference, subscriptions, tenants, verbs
 from events.api.refusals import missing, unreadable
 from events.api.rest import Rest
 from monitoring.api import router as monitoring
@@ -20,7 +20,10 @@ for router in (
     events.router,
     subscriptions.router,
     verbs.router,
+    # Before the paths of one delivery, which would take `retry` for an id.
+    bulk.router,
     deliveries.router,
+    tenants.router,
     dlq,
     monitoring,
 ):

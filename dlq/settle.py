@@ -55,16 +55,26 @@ def discard(criteria: Criteria, *, actor: str) -> int:
 
 
 def restore(criteria: Criteria, *, actor: str) -> int:
-    """Undoes a discard: puts discarded letters that meet the criteria back on the list."""
-    with transaction.atomic():
-        put_away = DeadLetter.objects.filter(state=LetterState.DISCARDED)
-        found = select.narrowed(put_away, criteria).order_by("id").select_for_update()
-        letters = list(found[:AT_ONCE])
-        ids = [letter.id for letter in letters]
-        DeadLetter.objects.filter(id__in=ids).update(
-            state=LetterState.OPEN, settled_at=None, settled_by=""
-        )
-        for signature, count in sorted(Counter(letter.signature_id for letter in letters).items()):
-            Signature.objects.filter(id=signature).update(open=F("open") + count)
-        note(actor, "restore", "dead letters", tenant=criteria.tenant, after={"letters": len(ids)})
+    """Undoes a discard: puts discarded letters that meet the criteria back; gives how many."""
+    total = 0
+    while count := _restore_some(criteria, actor):
+        total += count
+    return total
+
+
+@transaction.atomic
+def _restore_some(criteria: Criteria, actor: str) -> int:
+    put_away = DeadLetter.objects.filter(state=LetterState.DISCARDED)
+    found = select.narrowed(put_away, criteria).order_by("id").select_for_update()
+    letters = list(found[:AT_ONCE])
+    if not letters:
+        return 0
+    ids = [letter.id for letter in letters]
+    DeadLetter.objects.filter(id__in=ids).update(
+        state=LetterState.OPEN, settled_at=None, settled_by=""
+    )
+    for signature, count in sorted(Counter(letter.signature_id for letter in letters).items()):
+        Signature.objects.filter(id=signature).update(open=F("open") + count)
+    note(actor, "restore", "dead letters", tenant=criteria.tenant, after={"letters": len(ids)})
+    hooks.changed_on_commit(*(letter.public_id for letter in letters))
     return len(letters)

@@ -25,11 +25,16 @@ SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What each side says. `accepted` maps the producer's event ids to the ids it was given."""
+    """What each side says. `accepted` maps the producer's event ids to the ids it was given.
+
+    `log` is all that the processes wrote, `secrets` what must not be found in it.
+    """
 
     accepted: Mapping[str, str]
     received: Sequence[Mapping[str, Any]]
     database: psycopg.Connection[Any]
+    log: str
+    secrets: Sequence[str]
 
     @property
     def arrived(self) -> Counter[str]:
@@ -144,6 +149,22 @@ def unexplained_repeats(found: Evidence) -> Iterable[str]:
     return [f"{public(name)} was delivered {n} times by lease holders" for name, n in rows]
 
 
+def leaked(found: Evidence) -> Iterable[str]:
+    """(k) No secret stands in a log, in a stored header or in a stored answer."""
+    kept = (
+        "SELECT count(*) FROM events_attempt "
+        "WHERE position(%(secret)s IN request_headers::text) > 0 "
+        "OR position(%(secret)s IN coalesce(response_headers::text, '')) > 0 "
+        "OR position(%(secret)s::bytea IN coalesce(response_body, '')) > 0"
+    )
+    for number, secret in enumerate(found.secrets, 1):
+        if secret in found.log:
+            yield f"secret {number} stands in the log"
+        row = found.database.execute(kept, {"secret": secret}).fetchone()
+        if row is not None and row[0]:
+            yield f"secret {number} stands in {row[0]} stored attempts"
+
+
 LAWS = (
     lost_events,
     wrong_fan_out,
@@ -153,6 +174,7 @@ LAWS = (
     still_owed,
     disorder,
     unsigned,
+    leaked,
 )
 
 

@@ -91,7 +91,11 @@ class Rig:
         return redis.Redis.from_url(self.stack.settings["REDIS_URL"])
 
     def evidence(self, accepted: dict[str, str], database: psycopg.Connection[Any]) -> Evidence:
-        return Evidence(accepted, read_journal(self.folder / "received.jsonl"), database)
+        received = read_journal(self.folder / "received.jsonl")
+        log = (self.folder / "stack.log").read_text(errors="replace")
+        known = json.loads((self.folder / "secrets.json").read_text()).values()
+        secrets = [secret.removeprefix("whsec_") for secret in known]
+        return Evidence(accepted, received, database, log, secrets)
 
     def until_drained(self, within: float) -> float:
         """Seconds until nothing is owed; `within` if it never was."""

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from events import hooks, vault
+from events import hooks, tenants, vault
 from events.audit import note
 from events.finish import finish
 from events.models import Lane, OwedDelivery, Secret, Subscription
@@ -58,6 +58,8 @@ def change_subscription(
     row.updated_at = timezone.now()
     row.save(update_fields=[*fields, "updated_at"])
     _set_limit(row)
+    if "tenant" in fields:
+        tenants.weigh_lane(row)
     note(actor, "change", row.public_id, tenant=row.tenant, before=before, after=described(row))
     hooks.changed_on_commit(row.public_id)
     return row

@@ -150,9 +150,11 @@ def _theirs() -> Iterable[Seen]:
 
 def _quiet() -> Iterable[Seen]:
     """Producers that stopped: what they do not publish nobody misses but their own readers."""
-    for key in ApiKey.objects.quiet(timezone.now()):
+    now = timezone.now()
+    for key in ApiKey.objects.quiet(now):
+        silent = now - (key.last_published_at or now)
         words = (
-            f"{key.name} has published nothing for {_spelled(key.silent)}: "
+            f"{key.name} has published nothing for {_spelled(silent)}: "
             f"it usually does every {_spelled(key.usual_gap)}."
         )
         yield Seen(Kind.QUIET_PRODUCER, f"rdk_{key.lookup}", Side.THEIRS, words, "/health/")

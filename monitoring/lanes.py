@@ -31,12 +31,14 @@ class Health:
     """Of one lane.
 
     The share of attempts that did not fail at the endpoint, the 95th percentile of milliseconds
-    (the upper bound of its bucket), and how many attempts there were.
+    (the upper bound of its bucket), and how many attempts there were. `rate` is what it delivered
+    a second in this quarter of an hour and the one before.
     """
 
     success: float | None
     p95: float | None
     attempts: int
+    rate: float = 0.0
 
 
 NONE = Health(None, None, 0)
@@ -78,18 +80,25 @@ def health_of(subscriptions: Collection[UUID], now: datetime) -> Mapping[UUID, H
     since = now - HOUR - QUARTER
     for row in LaneQuarter.objects.since(since).filter(subscription__in=found):
         found[row.subscription].append(row)
-    return {one: _health(rows) for one, rows in found.items()}
+    return {one: _health(rows, now) for one, rows in found.items()}
 
 
 def day_of(subscription: UUID, now: datetime) -> list[Cell]:
     """The last day in CELLS quarters, oldest first."""
-    last = datetime.fromtimestamp(
-        now.timestamp() // QUARTER.total_seconds() * QUARTER.total_seconds(), now.tzinfo
-    )
-    first = last - QUARTER * (CELLS - 1)
+    first = first_cell(now)
     rows = LaneQuarter.objects.since(first).filter(subscription=subscription)
     by_start = {row.at: row for row in rows}
     return [_cell(first + QUARTER * i, by_start) for i in range(CELLS)]
+
+
+def first_cell(now: datetime) -> datetime:
+    """When the oldest quarter of the day began."""
+    return _quarter(now) - QUARTER * (CELLS - 1)
+
+
+def _quarter(now: datetime) -> datetime:
+    seconds = QUARTER.total_seconds()
+    return datetime.fromtimestamp(now.timestamp() // seconds * seconds, now.tzinfo)
 
 
 def _cell(at: datetime, rows: Mapping[datetime, LaneQuarter]) -> Cell:
@@ -97,14 +106,20 @@ def _cell(at: datetime, rows: Mapping[datetime, LaneQuarter]) -> Cell:
     return Cell(at, row.attempts, row.failures) if row else Cell(at, 0, 0)
 
 
-def _health(rows: Sequence[LaneQuarter]) -> Health:
+def _health(rows: Sequence[LaneQuarter], now: datetime) -> Health:
     attempts = sum(row.attempts for row in rows)
     judged = attempts - sum(row.ours for row in rows)
     if not judged:
         return Health(None, None, attempts)
     success = 1 - sum(row.failures for row in rows) / judged
     histogram = [sum(column) for column in zip(*(row.histogram for row in rows), strict=True)]
-    return Health(success, _percentile(histogram, 0.95), attempts)
+    return Health(success, _percentile(histogram, 0.95), attempts, _rate(rows, now))
+
+
+def _rate(rows: Sequence[LaneQuarter], now: datetime) -> float:
+    since = _quarter(now) - QUARTER
+    delivered = sum(row.attempts - row.failures - row.ours for row in rows if row.at >= since)
+    return delivered / (now - since).total_seconds()
 
 
 def _percentile(histogram: Sequence[int], share: float) -> float | None:

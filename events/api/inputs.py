@@ -98,6 +98,7 @@ DeliveryId = Annotated[UUID, PublicId(Prefix.DELIVERY)]
 AttemptId = Annotated[UUID, PublicId(Prefix.ATTEMPT)]
 DeadLetterId = Annotated[UUID, PublicId(Prefix.DEAD_LETTER)]
 ReplayId = Annotated[UUID, PublicId(Prefix.REPLAY)]
+BulkId = Annotated[UUID, PublicId(Prefix.BULK)]
 
 Moment = Annotated[datetime, _ReadAs(_moment, "date-time")]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_text)]

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
-from django import forms
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-from events import operate
-from events.console import exchange
+from events import choose, operate
+from events.console import exchange, fresh
 from events.console.acting import act
+from events.console.delivery_filters import DeliveryFilters, criteria_of
 from events.console.export import Columns, file_of, wants_file
-from events.console.inputs import Filters, IdField, MomentField, PatternField, equal
 from events.console.live import render_live
 from events.console.named import named
-from events.console.paging import page_of
+from events.console.paging import MOST_COUNTED, page_of
 from events.console.person import actor_of, may_operate
 from events.console.steps import step_of
-from events.models import Delivery, Event
+from events.models import Delivery, Event, OwedDelivery
 from events.models.delivery import DeliveryQuerySet
-from events.models.typed import typed
 from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix
-from events.rules.states import DeliveryState
 from events.timeline import lives_of, readable
 
 COLUMNS: Columns = {
@@ -47,41 +44,15 @@ COLUMNS: Columns = {
 }
 
 
-class DeliveryFilters(Filters):
-    state = forms.ChoiceField(
-        choices=[("", "any"), *((s, s.replace("_", " ")) for s in DeliveryState)], required=False
-    )
-    subscription = IdField(Prefix.SUBSCRIPTION)
-    type = PatternField(label="Event type")
-    status = forms.IntegerField(min_value=100, max_value=599, required=False, label="HTTP status")
-    error = forms.CharField(max_length=200, required=False, label="Error contains")
-    tenant = forms.CharField(max_length=200, required=False)
-    replay = IdField(Prefix.REPLAY)
-    since = MomentField(label="From")
-    until = MomentField(label="To")
+def found_by(filters: DeliveryFilters) -> DeliveryQuerySet:
+    if not filters.is_valid():
+        return Delivery.objects.none()
+    return choose.narrowed(readable(Delivery.objects.all()), criteria_of(filters.chosen))
 
 
-def found_by(chosen: dict[str, Any]) -> DeliveryQuerySet:
-    """A delivery's id tells when it was made, so moments bound the id and prune days."""
-    found = readable(Delivery.objects.all()).filter(
-        equal(
-            chosen,
-            state="state",
-            subscription="subscription",
-            status="last_status",
-            tenant="tenant",
-            replay="replay",
-        )
-    )
-    if "type" in chosen:
-        found = found.filter(typed("event_type", chosen["type"]))
-    if "error" in chosen:
-        found = found.filter(last_error__icontains=chosen["error"])
-    if "since" in chosen:
-        found = found.filter(id__gte=ids.first_at(chosen["since"]))
-    if "until" in chosen:
-        found = found.filter(id__lt=ids.first_at(chosen["until"]))
-    return found
+def owed_by(filters: DeliveryFilters) -> QuerySet[OwedDelivery]:
+    """Those of them that a bulk job could act on."""
+    return choose.narrowed(OwedDelivery.objects.order_by("id"), criteria_of(filters.chosen))
 
 
 @require_GET
@@ -89,21 +60,38 @@ def found_by(chosen: dict[str, Any]) -> DeliveryQuerySet:
 def deliveries(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The list, newest first."""
     filters = DeliveryFilters(request.GET)
-    found = found_by(filters.chosen) if filters.is_valid() else Delivery.objects.none()
+    found = found_by(filters)
     if wants_file(request):
         return file_of(request, found, COLUMNS, name="deliveries")
-    page = page_of(request, found)
-    return render(
-        request,
-        "events/deliveries.html",
-        {
-            "title": "Deliveries",
-            "lede": "One event owed to one subscription, and how it ended.",
-            "filters": filters,
-            "page": page,
-            "rows": named(page.rows),
-        },
-    )
+    bulk = filters.may_be_owed and may_operate(request)
+    page = page_of(request, found, counted=owed_by(filters) if bulk else None)
+    context = {
+        "title": "Deliveries",
+        "lede": "One event owed to one subscription, and how it ended.",
+        "filters": filters,
+        "page": page,
+        "rows": named(page.rows),
+        "bulk": bulk,
+        "most": MOST_COUNTED,
+        **fresh.standing("deliveries-fresh", page, [row.public_id for row in page.rows]),
+    }
+    return render(request, "events/deliveries.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def deliveries_fresh(request: HttpRequest) -> HttpResponse:
+    """How many are newer than those on the page, and those that changed, as they are now."""
+    filters = DeliveryFilters(request.GET)
+    shown = readable(Delivery.objects.filter(id__in=fresh.shown(request, Prefix.DELIVERY)))
+    context = {
+        "newer": fresh.newer(request, found_by(filters), Prefix.DELIVERY),
+        "rows": named(list(shown)),
+        "bulk": filters.may_be_owed and may_operate(request),
+        "list": reverse("deliveries"),
+        "oob": True,
+    }
+    return render(request, "events/_deliveries_fresh.html", context)
 
 
 @require_GET

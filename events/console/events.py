@@ -8,9 +8,10 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from events.console import why
+from events.console import fresh, why
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, MomentField, PatternField, equal
 from events.console.live import render_live
@@ -36,6 +37,10 @@ COLUMNS: Columns = {
     "bytes": lambda row: len(row.data),
     "matched": lambda row: row.matched,
 }
+
+
+HEAVY = ("data", "extensions", "misses")
+"""What a list does not read."""
 
 
 class EventFilters(Filters):
@@ -73,15 +78,32 @@ def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     found = found_by(filters.chosen) if filters.is_valid() else Event.objects.none()
     if wants_file(request):
         return file_of(request, found, COLUMNS, name="events")
-    page = page_of(request, found.defer("data", "extensions", "misses"))
+    page = page_of(request, found.defer(*HEAVY))
     context = {
         "title": "Events",
         "lede": "What producers published, as it came.",
         "filters": filters,
         "page": page,
         "rows": why.with_outcomes(page.rows),
+        **fresh.standing("events-fresh", page, [row.public_id for row in page.rows]),
     }
     return render(request, "events/events.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def events_fresh(request: HttpRequest) -> HttpResponse:
+    """How many are newer than those on the page, and those that changed, as they are now."""
+    filters = EventFilters(request.GET)
+    found = found_by(filters.chosen) if filters.is_valid() else Event.objects.none()
+    shown = Event.objects.filter(id__in=fresh.shown(request, Prefix.EVENT)).defer(*HEAVY)
+    context = {
+        "newer": fresh.newer(request, found, Prefix.EVENT),
+        "rows": why.with_outcomes(list(shown)),
+        "list": reverse("events"),
+        "oob": True,
+    }
+    return render(request, "events/_events_fresh.html", context)
 
 
 @require_GET

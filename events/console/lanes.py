@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from events import statements
 from events.models import OwedDelivery, Subscription
-from events.rules.states import DeliveryState
+from events.rules.states import BreakerState, DeliveryState, SubscriptionState
 
 STUCK_SHOWN = 5
 
@@ -59,6 +59,13 @@ class Standings:
 
     row: Subscription
     at: Standing
+
+    @property
+    def held(self) -> str:
+        """Why what is owed does not drain now; empty if it does."""
+        if self.row.state != SubscriptionState.ACTIVE:
+            return self.row.state
+        return "parked" if self.row.lane.state != BreakerState.CLOSED else ""
 
 
 def standing_of(subscriptions: Iterable[UUID]) -> dict[UUID, Standing]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -15,6 +15,9 @@ from psycopg.errors import QueryCanceled
 SIZE = 50
 SECONDS = 2
 
+MOST_COUNTED = 10_000
+COUNT_SECONDS = 0.5
+
 Row = TypeVar("Row", bound=models.Model)
 
 
@@ -23,12 +26,14 @@ class Page(Generic[Row]):
     """Rows, newest first; `older` and `newer` are the keys that the pages beside it go on from.
 
     `late` says that the query was stopped, so that what is missing is not taken for nothing.
+    `counted` is a number for beside the list: MOST_COUNTED + 1 for more, None where it is unknown.
     """
 
     rows: Sequence[Row]
     older: str | None = None
     newer: str | None = None
     late: bool = False
+    counted: int | None = None
 
 
 class TooLate(Exception):
@@ -40,8 +45,7 @@ def in_time(seconds: float = SECONDS) -> Iterator[None]:
     """Ends the queries inside after some seconds: a slow filter must not hold up the rest."""
     try:
         with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            _allow(seconds)
             yield
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):
@@ -49,22 +53,40 @@ def in_time(seconds: float = SECONDS) -> Iterator[None]:
         raise
 
 
-def page_of(request: HttpRequest, found: models.QuerySet[Row], *, size: int = SIZE) -> Page[Row]:
-    """The page that `?before=` or `?after=` names: keys, so rows that arrive shift nothing."""
-    before = _key(found, request.GET.get("before"))
-    after = None if before is not None else _key(found, request.GET.get("after"))
+def page_of(
+    request: HttpRequest,
+    found: models.QuerySet[Row],
+    *,
+    size: int = SIZE,
+    counted: models.QuerySet[Any] | None = None,
+) -> Page[Row]:
+    """The page that `?before=` or `?after=` names: keys, so rows that arrive shift nothing.
+
+    `counted` is counted beside it, as far as that is quick.
+    """
+    page: Page[Row] | None = None
     try:
         with in_time():
-            if after is not None:
-                rows = list(found.filter(pk__gt=after).order_by("pk")[: size + 1])
-                more = len(rows) > size
-                rows = rows[:size][::-1]
-            else:
-                newest_first = found if before is None else found.filter(pk__lt=before)
-                rows = list(newest_first.order_by("-pk")[: size + 1])
-                more, rows = len(rows) > size, rows[:size]
+            page = _read(request, found, size)
+            if counted is not None and page.rows:
+                _allow(COUNT_SECONDS)
+                page = replace(page, counted=counted[: MOST_COUNTED + 1].count())
     except TooLate:
-        return Page([], late=True)
+        return page or Page([], late=True)
+    return page
+
+
+def _read(request: HttpRequest, found: models.QuerySet[Row], size: int) -> Page[Row]:
+    before = _key(found, request.GET.get("before"))
+    after = None if before is not None else _key(found, request.GET.get("after"))
+    if after is not None:
+        rows = list(found.filter(pk__gt=after).order_by("pk")[: size + 1])
+        more = len(rows) > size
+        rows = rows[:size][::-1]
+    else:
+        newest_first = found if before is None else found.filter(pk__lt=before)
+        rows = list(newest_first.order_by("-pk")[: size + 1])
+        more, rows = len(rows) > size, rows[:size]
     if not rows:
         return Page([])
     has_older = more if after is None else True
@@ -74,6 +96,12 @@ def page_of(request: HttpRequest, found: models.QuerySet[Row], *, size: int = SI
         older=str(rows[-1].pk) if has_older else None,
         newer=str(rows[0].pk) if has_newer else None,
     )
+
+
+def _allow(seconds: float) -> None:
+    """What each statement of the transaction may take from here on."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
 
 
 def _key(found: models.QuerySet[Row], text: str | None) -> Any:

@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from events.console import (
     audit,
+    bulk,
     debugger,
     deliveries,
     editing,
@@ -28,6 +29,7 @@ _USER = "users/<int:person>/"
 
 urlpatterns: list[URLPattern] = [
     path("events/", events.events, name="events"),
+    path("events/fresh/", events.events_fresh, name="events-fresh"),
     path(_EVENT, events.event, name="event"),
     path(_EVENT + "payload/", events.payload, name="event-payload"),
     path("subscriptions/", subscriptions.subscriptions, name="subscriptions"),
@@ -46,9 +48,14 @@ urlpatterns: list[URLPattern] = [
         _SUBSCRIPTION + "close-breaker/", steering.close_breaker, name="subscription-close-breaker"
     ),
     path("deliveries/", deliveries.deliveries, name="deliveries"),
+    path("deliveries/fresh/", deliveries.deliveries_fresh, name="deliveries-fresh"),
+    path("deliveries/bulk/", bulk.bulk_new, name="bulk-new"),
     path(_DELIVERY, deliveries.delivery, name="delivery"),
     path(_DELIVERY + "retry/", deliveries.retry, name="delivery-retry"),
     path(_DELIVERY + "cancel/", deliveries.cancel, name="delivery-cancel"),
+    path("bulk/", bulk.bulk_jobs, name="bulk-jobs"),
+    path("bulk/<blk:bulk>/", bulk.bulk_job, name="bulk-job"),
+    path("bulk/<blk:bulk>/cancel/", bulk.bulk_cancel, name="bulk-cancel"),
     path("keys/", keys.keys, name="keys"),
     path("keys/new/", keys.key_new, name="key-new"),
     path("keys/<uuid:key>/revoke/", keys.key_revoke, name="key-revoke"),

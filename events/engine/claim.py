@@ -82,8 +82,8 @@ WITH RECURSIVE walk(subscription_id, n) AS (
     ) AS next
     WHERE walk.n < %(lanes)s
 ), gate AS MATERIALIZED (
-    SELECT lane.subscription_id, lane.state, lane.tokens, lane.tokens_at, s.rate_limit, s.ordered,
-        s.timeout, s.version,
+    SELECT lane.subscription_id, lane.state, lane.tokens, lane.tokens_at, lane.weight, s.rate_limit,
+        s.ordered, s.timeout, s.version,
         CASE WHEN lane.state = 'closed'
              THEN least(s.max_concurrency, coalesce(lane.ramp, s.max_concurrency),
                         coalesce(lane."limit", s.max_concurrency))
@@ -110,7 +110,8 @@ WITH RECURSIVE walk(subscription_id, n) AS (
     FROM gate
 ), due AS (
     SELECT o.id, o.subscription_id, quota.state, quota.timeout, quota.version,
-        row_number() OVER (PARTITION BY o.subscription_id ORDER BY o.priority, o.due_at) AS turn
+        (row_number() OVER (PARTITION BY o.subscription_id ORDER BY o.priority, o.due_at) - 1)
+            / quota.weight::float8 AS turn
     FROM quota CROSS JOIN LATERAL (
         SELECT o.id, o.subscription_id, o.priority, o.due_at
         FROM (VALUES (0::int2), (1::int2), (2::int2)) AS p(priority)

@@ -151,8 +151,9 @@ LANE = """
 CREATE FUNCTION events_make_lane() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO events_lane (subscription_id, state, failures, window_total, window_failures,
-                             opened_times, tokens)
-    VALUES (NEW.id, 'closed', 0, 0, 0, 0, 0);
+                             opened_times, tokens, weight)
+    VALUES (NEW.id, 'closed', 0, 0, 0, 0, 0,
+            coalesce((SELECT weight FROM events_tenant WHERE name = NEW.tenant), 1));
     RETURN NULL;
 END $$;
 CREATE TRIGGER subscription_has_a_lane

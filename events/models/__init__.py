@@ -12,6 +12,7 @@ from events.models.load import LoadLevel
 from events.models.poison import Poison
 from events.models.process import Heartbeat
 from events.models.subscription import Epoch, Lane, Secret, Subscription
+from events.models.tenant import Tenant
 
 __all__ = [
     "ApiKey",
@@ -33,4 +34,5 @@ __all__ = [
     "Poison",
     "Secret",
     "Subscription",
+    "Tenant",
 ]

@@ -149,7 +149,7 @@ class Lane(models.Model):
 
     Apart from the subscription, because it moves while that rests. Whoever claims from the lane
     holds this row, so the concurrency cap, the tokens and the probe are exact with any number of
-    workers. `probe_until` and the window are those of rules/breaker.
+    workers. `weight` is its tenant's. `probe_until` and the window are those of rules/breaker.
     """
 
     subscription = models.OneToOneField(Subscription, models.CASCADE, primary_key=True)
@@ -165,6 +165,7 @@ class Lane(models.Model):
     ramp = models.IntegerField(null=True)
     limit = models.IntegerField(null=True)
     usual_ms = models.FloatField(null=True)
+    weight = models.SmallIntegerField(default=1)
     tokens = models.FloatField(default=0)
     tokens_at = models.DateTimeField(null=True)
 

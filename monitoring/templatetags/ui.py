@@ -15,11 +15,14 @@ from events.rules import ids
 from events.rules.ids import Prefix
 from monitoring.lanes import Health, day_of, health_of
 from monitoring.looks import Look, look_of
+from monitoring.strips import Strip, strips_of
 
 register = template.Library()
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no value."""
+
+DRAIN_MOST = 100 * 86_400.0
 
 _UNITS = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s")]
 _SHORT = [(1_000_000_000, "B"), (1_000_000, "M"), (1_000, "k")]
@@ -193,6 +196,18 @@ def host(url: str) -> str:
 def lane_health(subscriptions: Collection[UUID]) -> Mapping[UUID, Health]:
     """The last hour of each of these subscriptions, in one query."""
     return health_of(subscriptions, timezone.now())
+
+
+@register.simple_tag
+def lane_strips(subscriptions: Collection[UUID]) -> Mapping[UUID, Strip]:
+    """The last day of each of these subscriptions, in one query."""
+    return strips_of(subscriptions, timezone.now())
+
+
+@register.filter
+def drain(owed: int, rate: float) -> timedelta | None:
+    """How long what is owed takes at a rate a second; None where nothing moves."""
+    return timedelta(seconds=min(owed / rate, DRAIN_MOST)) if rate else None
 
 
 @register.inclusion_tag("ui/heat_strip.html")

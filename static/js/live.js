@@ -52,7 +52,8 @@
   // What a reader has opened, ticked or typed into is theirs.
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeNodeMorphed: (old) => !(old instanceof Element && old.hasAttribute("data-hold")),
-    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+    beforeAttributeUpdated: (name, node) =>
+      !(name === "open" && node.tagName === "DETAILS") && !(name === "tabindex" && node.tagName === "TR"),
   });
 
   const selecting = () => {
@@ -241,6 +242,7 @@
     saidAt = performance.now();
     said.textContent = sentence;
   };
+  document.addEventListener("rd:say", (event) => say(event.detail));
   const breakers = () =>
     new Map([...document.querySelectorAll("#ov-breakers li")].map((item) => [item.id, item.querySelector("a").textContent]));
   let known = breakers();

@@ -23,6 +23,7 @@ LISTS = {
     "dead-letters": 1,
     "dead-letters/groups": 1,
     "replays": 1,
+    "bulk": 1,
 }
 
 
@@ -46,6 +47,7 @@ def grow() -> None:
         make.owed(to, type=f"t{status}")
     rest = operator()
     assert rest.post("replays", {"source": "dead_letters"}).status == 202
+    assert rest.post("deliveries/retry", {}).status == 202
 
 
 @pytest.mark.parametrize(("path", "most"), LISTS.items())

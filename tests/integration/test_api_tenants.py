@@ -16,8 +16,10 @@ from config.urls import api
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, start
 from dlq.select import Criteria
+from events import bulk, choose
 from events.keys import new_key
 from events.models import AuditEntry, FinishedDelivery, OwedDelivery, Subscription
+from events.models.bulk import BulkVerb
 from events.rules.ids import Prefix, encode
 from events.rules.outcome import Responded
 from events.uuids import new_uuid
@@ -34,6 +36,7 @@ IDS = {
     "delivery_id": Prefix.DELIVERY,
     "letter_id": Prefix.DEAD_LETTER,
     "replay_id": Prefix.REPLAY,
+    "bulk_id": Prefix.BULK,
 }
 OPERATIONS = [
     (method.upper(), path, operation["security"][0]["ApiKey"][0])
@@ -67,9 +70,12 @@ def world_of(tenant: str) -> World:
     replay = start(
         Order(ReplaySource.EVENTS, criteria, tenant, target=to.id, rate=1.0), actor="key:shop"
     )
+    job = bulk.start(
+        bulk.Order(BulkVerb.RETRY, choose.Criteria(owner=tenant), tenant), actor="key:shop"
+    )
     event = OwedDelivery.objects.get(id=pending).event
     found = {"event_id": event, "subscription_id": to.id, "delivery_id": pending}
-    found |= {"letter_id": dead, "replay_id": replay.id}
+    found |= {"letter_id": dead, "replay_id": replay.id, "bulk_id": job.id}
     return {name: encode(IDS[name], one) for name, one in found.items()}
 
 
@@ -159,7 +165,10 @@ def test_no_route_answers_without_a_key_even_to_a_cookie(admin_user: Any) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["events", "subscriptions", "deliveries", "dead-letters", "dead-letters/groups", "replays"],
+    [
+        *("events", "subscriptions", "deliveries", "dead-letters", "dead-letters/groups"),
+        *("replays", "bulk"),
+    ],
 )
 def test_a_list_holds_the_callers_own_only(path: str) -> None:
     world_of(OWN)

@@ -16,7 +16,7 @@ from events.bulk import Order, plan, run_all, start, step
 from events.choose import Criteria
 from events.models import AuditEntry, BulkJob, OwedDelivery, Subscription
 from events.models.bulk import BulkState, BulkVerb
-from events.rules.outcome import Responded, Unreachable
+from events.rules.outcome import Responded, Unreachable, UnreachableKind
 from tests import make
 from tests.faults import at_every_statement, together
 from tests.pages import at_most
@@ -200,7 +200,7 @@ def test_pages_hear_of_what_a_slice_changed(monkeypatch: pytest.MonkeyPatch) -> 
 def test_moments_patterns_and_words_narrow_it() -> None:
     to = wide()
     make.backlog(to, 1, type="order.paid")
-    make.recorded(Unreachable("connection refused"), schedule=[600.0])
+    make.recorded(Unreachable(UnreachableKind.REFUSED, "connection refused"), schedule=[600.0])
     make.backlog(to, 1, type="user.made")
     hour = timedelta(hours=1)
     assert plan(CANCEL, Criteria(type="order.*")).total == 1

@@ -14,8 +14,9 @@ from events.engine import claim as claiming
 from events.engine.claim import FIRST, Claim, claim
 from events.engine.due import due_lanes
 from events.engine.rescue import give_back
-from events.models import Lane, OwedDelivery, Subscription
+from events.models import AuditEntry, Lane, OwedDelivery, Subscription
 from events.rules.outcome import Responded
+from events.tenants import set_weight
 from events.uuids import new_uuid
 from tests import make
 from tests.faults import together
@@ -268,3 +269,23 @@ def test_claims_at_once_spend_each_token_once() -> None:
     many(to, 50)
     found = together([take] * 8)
     assert sum(len(claims) for claims in found) <= 4
+
+
+def test_a_tenant_of_weight_three_gets_three_times_the_share() -> None:
+    heavy = make.subscription(tenant="acme", max_concurrency=100)
+    light = make.subscription(max_concurrency=100)
+    for _ in range(20):
+        make.published(make.event(tenant="acme"))
+    set_weight(actor="test", tenant="acme", weight=3)
+    taken = Counter(one.subscription for one in take(want=8))
+    assert taken == {heavy.id: 6, light.id: 2}
+    entry = AuditEntry.objects.get(action="weigh")
+    assert (entry.before, entry.after) == ({"weight": 1}, {"weight": 3})
+
+
+def test_the_weight_is_of_later_subscriptions_and_follows_the_tenant() -> None:
+    set_weight(actor="test", tenant="acme", weight=3)
+    to = make.subscription(tenant="acme")
+    assert Lane.objects.get(pk=to.id).weight == 3
+    operate.change_subscription(actor="test", subscription=to.id, fields={"tenant": None})
+    assert Lane.objects.get(pk=to.id).weight == 1

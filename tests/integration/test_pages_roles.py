@@ -12,7 +12,10 @@ from dlq.models import DeadLetter, Signature
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, start
 from dlq.select import Criteria
+from events import bulk
+from events.choose import Criteria as BulkCriteria
 from events.models import Delivery, Event
+from events.models.bulk import BulkVerb
 from events.roles import GIVEN, Role
 from tests import make, pages
 
@@ -29,6 +32,7 @@ def every_page() -> dict[str, Role]:
     letter = DeadLetter.objects.get(id=dead)
     order = Order(ReplaySource.DEAD_LETTERS, Criteria(), token="t", rate=1.0)
     replay = start(order, actor=make.ACTOR)
+    job = bulk.start(bulk.Order(BulkVerb.RETRY, BulkCriteria(), "t"), actor=make.ACTOR)
     event, owed = Event.objects.order_by("id").first(), Delivery.objects.order_by("id").first()
     assert event is not None
     assert owed is not None
@@ -41,6 +45,10 @@ def every_page() -> dict[str, Role]:
         reverse("deliveries"),
         reverse("delivery", args=[dead]),
         reverse("delivery", args=[owed.id]),
+        reverse("deliveries-fresh") + "?newest=none",
+        reverse("events-fresh") + "?newest=none",
+        reverse("bulk-jobs"),
+        reverse("bulk-job", args=[job.id]),
         reverse("dead-letters"),
         reverse("dead-letters-all"),
         reverse("dead-letter-group", args=[Signature.objects.get().id]),
@@ -55,6 +63,7 @@ def every_page() -> dict[str, Role]:
         reverse("event-payload", args=[event.id]),
         reverse("replay-new"),
         reverse("replay-new") + "?source=dead_letters",
+        reverse("bulk-new") + "?verb=cancel&all=1",
         reverse("debugger"),
     ]
     admin = [
@@ -109,6 +118,7 @@ def acts() -> dict[str, Role]:
     group = Signature.objects.get().id
     order = Order(ReplaySource.DEAD_LETTERS, Criteria(), token="t", rate=1.0)
     replay = start(order, actor=make.ACTOR)
+    job = bulk.start(bulk.Order(BulkVerb.RETRY, BulkCriteria(), "t"), actor=make.ACTOR)
     named: Callable[..., str] = reverse
     operator = [
         named("subscription-pause", args=[to.id]),
@@ -118,6 +128,8 @@ def acts() -> dict[str, Role]:
         named("subscription-close-breaker", args=[to.id]),
         named("delivery-retry", args=[owed]),
         named("delivery-cancel", args=[owed]),
+        named("bulk-new"),
+        named("bulk-cancel", args=[job.id]),
         named("dead-letter-discard", args=[dead]),
         named("dead-letter-restore", args=[dead]),
         named("dead-letter-group-discard", args=[group]),
@@ -171,7 +183,11 @@ def every_page_safely() -> dict[str, Role]:
 
 def test_a_change_by_a_link_is_refused() -> None:
     client = pages.signed_in(Role.ADMIN)
-    pages_with_a_form = {reverse("subscription-new"), reverse("replay-new"), reverse("debugger")}
+    pages_with_a_form = {
+        reverse("subscription-new"),
+        reverse("replay-new"),
+        reverse("debugger"),
+    } | {reverse("bulk-new")}
     for path in acts():
         if path not in pages_with_a_form and not path.endswith(("/edit/", "/delete/")):
             assert client.get(path).status_code == 405, path
