@@ -12,7 +12,9 @@ from django.db import OperationalError, connection, models, transaction
 from django.http import HttpRequest
 from psycopg.errors import QueryCanceled
 
-SIZE = 50
+SIZE = 40
+"""Rows, so that a page of any list stays below 60 KB."""
+
 SECONDS = 2
 
 MOST_COUNTED = 10_000

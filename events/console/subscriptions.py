@@ -37,10 +37,6 @@ COLUMNS: Columns = {
 }
 
 
-SHOWN = 40
-"""Rows of a page: each has a strip, and the page stays small."""
-
-
 class SubscriptionFilters(Filters):
     q = forms.CharField(max_length=200, required=False, label="Name or URL contains")
     state = forms.ChoiceField(
@@ -78,7 +74,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     found = found_by(filters.chosen) if filters.is_valid() else Subscription.objects.none()
     if wants_file(request):
         return file_of(request, found, COLUMNS, name="subscriptions")
-    page = page_of(request, found, size=SHOWN)
+    page = page_of(request, found)
     context = {
         "title": "Subscriptions",
         "lede": "Where events go, and how each endpoint is doing.",

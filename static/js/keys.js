@@ -16,7 +16,7 @@
   }
 
   const typing = (target) =>
-    target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) || document.querySelector("dialog[open]");
+    target.isContentEditable || target.matches?.("input:not([type=checkbox]), select, textarea") || document.querySelector("dialog[open]");
   const rows = () => [...document.querySelectorAll("tr[data-href]")];
   const move = (step) => {
     const all = rows();

@@ -41,14 +41,19 @@ class World:
                 f"/deliveries/{self.dead_delivery}/",
             ),
             *("/dead-letters/", "/dead-letters/all/", f"/dead-letters/{self.dead}/"),
-            *(f"/dead-letters/groups/{self.group}/", "/replays/", f"/replays/{self.replay}/"),
+            *(
+                f"/dead-letters/groups/{self.group}/",
+                "/replays/",
+                f"/replays/{self.replay}/",
+                "/bulk/",
+            ),
             *("/health/", "/alerts/", "/drills/", "/audit/", "/settings/", "/search/?q=shop"),
         ]
 
     @property
     def operator_pages(self) -> Sequence[str]:
         dry_run = f"/replays/new/?source=dead_letters&subscription={self.failing}"
-        return ["/replays/new/", dry_run, "/debugger/"]
+        return ["/replays/new/", dry_run, "/deliveries/bulk/?verb=cancel&all=1", "/debugger/"]
 
     @property
     def admin_pages(self) -> Sequence[str]:

@@ -99,13 +99,14 @@ def test_ten_thousand_subscriptions_cost_the_queries_of_ten() -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as made:
             response = client.get(reverse("subscriptions"))
-        assert len(response.content) < 64_000
+        assert len(response.content) < 60_000
         return len(made)
 
     add(9)
     first = first_cell(timezone.now())
     few = queries()
-    add(9_990)
+    add(990)
+    add(9_000)
     for lane in Subscription.objects.order_by("-id").values_list("id", flat=True)[:50]:
         for place in range(0, CELLS, 12):
             quarter(lane, first + QUARTER * place, attempts=3, failures=place % 2)
@@ -114,5 +115,7 @@ def test_ten_thousand_subscriptions_cost_the_queries_of_ten() -> None:
 
 
 def add(many: int) -> None:
+    """A small table becomes known as a larger one, or its foreign keys go on to be read in full."""
     with connection.cursor() as cursor:
         cursor.execute(MANY, [many, many])
+        cursor.execute("ANALYZE events_subscription")

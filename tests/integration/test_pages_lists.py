@@ -41,7 +41,7 @@ def test_a_list_is_walked_both_ways_by_key_and_skips_nothing(name: str) -> None:
         response = client.get(reverse(name), {"before": page.older})
     assert seen == wanted
     back = client.get(reverse(name), {"after": page.newer}).context["page"]
-    assert [row.public_id for row in back.rows] == wanted[50:100]
+    assert [row.public_id for row in back.rows] == wanted[40:80]
 
 
 @pytest.mark.parametrize("name", ["events", "deliveries", "subscriptions", "dead-letters-all"])
@@ -49,14 +49,15 @@ def test_a_page_of_many_rows_costs_the_queries_of_a_few(name: str) -> None:
     to = make.subscription(max_concurrency=100)
     make.published(make.event())
     make.dead(to, 1)
-    client = pages.signed_in(Role.VIEWER)
+    client = pages.signed_in(Role.OPERATOR)
     client.get(reverse(name))
     make.dead(to, 70)
+    make.backlog(to, 70)
     for number in range(60):
         make.subscription(name=str(number), types=["other"])
     with pages.at_most(12):
         response = client.get(reverse(name))
-    assert len(response.content) < 64_000
+    assert len(response.content) < 60_000
 
 
 def test_events_are_filtered_by_what_the_url_says() -> None:
