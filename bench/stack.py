@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,21 @@ def free_port() -> int:
 
 
 class Stack:
-    """Redrive with embedded servers, up while the context lasts."""
+    """Redrive with embedded servers, up while the context lasts.
+
+    `extra` is added to its environment; `through` is a command that becomes the one it is given.
+    """
 
     def __init__(
-        self, folder: Path, *, workers: int, extra: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        workers: int,
+        extra: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
         self._folder = folder
+        self._through = through
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.key = KEY
@@ -54,7 +63,7 @@ class Stack:
     def __enter__(self) -> Self:
         self._log = (self._folder / "stack.log").open("wb")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "config.stack", "up"],
+            [*self._through, sys.executable, "-m", "config.stack", "up"],
             env=self._environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,

@@ -90,6 +90,7 @@ REDRIVE_JOBS = {
     "dlq.replay": 0.5,
     "monitoring.sample": 1.0,
     "monitoring.findings": 2.0,
+    "monitoring.parts": 5.0,
     "monitoring.lanes": 10.0,
     "monitoring.keep": 30.0,
     "monitoring.reconcile": 10.0,

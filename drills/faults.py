@@ -1,167 +1,63 @@
-"""The faults, each injected into a running stack from outside it, and taken back again."""
+"""The faults of `make drill`, each injected into a running stack from outside it, under load.
+
+`QUICK` are those of `make drill-quick`; the full run adds `LONG` and many kills.
+"""
 
 from __future__ import annotations
 
-import os
-import random
-import signal
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 
-import psutil
-import psycopg
+from drills import clocks, endpoints, jobs, kills, lookups, network, storage
+from drills.drill import Fault, Repeating
 
-from drills.rig import Rig
+NEVER, WINDOW, RECORDS = Repeating.NEVER, Repeating.WINDOW, Repeating.RECORDS
 
-HOLD = 1.5
-"""Seconds that a fault is let to work where it has no length of its own."""
+QUICK = (
+    Fault("no fault", "each arrives once", kills.nothing, 20, NEVER),
+    Fault("worker process dies", "same webhook-id", kills.worker_before_it_sent, 30, WINDOW),
+    Fault("worker dies after sending", "same webhook-id", kills.worker_after_it_sent, 30, WINDOW),
+    Fault("all workers die", "restarted", kills.all_workers, 40, WINDOW),
+    Fault("worker frozen", "taken over, late verdict fenced", kills.worker_frozen, 40, RECORDS),
+    Fault("dispatcher dies", "restarted", kills.dispatcher, 30, WINDOW),
+    Fault("web dies", "restarted, producers try again", kills.web, 30, NEVER),
+    Fault("deployment", "no 5xx, nothing twice", kills.deployment, 40, NEVER),
+    Fault("publish cut", "stored once, the repeat is told", network.publish_cut, 30, RECORDS),
+    Fault("PostgreSQL crashes", "503, then all reconnect", storage.crash, 40, RECORDS),
+    Fault("sessions ended", "retried or fenced", storage.end_sessions, 30, RECORDS),
+    Fault("table locked", "lock time-out, backoff", storage.lock_tables, 40, RECORDS),
+    Fault("disk full", "503, nothing accepted is lost", storage.fill_disk, 30, RECORDS),
+    Fault("FLUSHALL", "nothing lost", network.flush, 20, NEVER),
+    Fault("broker silent", "no call waits", network.broker_silent, 40, NEVER),
+    Fault("broker gone", "delivered meanwhile", network.broker_gone, 40, NEVER),
+    Fault("redirect inside", "a failure, not followed", endpoints.redirects, 20, NEVER),
+    Fault("black holes", "p95 of the others within 2x", endpoints.black_holes, 30, NEVER),
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is done, what is expected, and within how many seconds all is delivered again.
-
-    `may_repeat` says whether a receiver may see something twice: only where something is killed,
-    frozen or cut off between a send and its record.
-    """
-
-    name: str
-    expected: str
-    inject: Callable[[Rig], None]
-    within: float
-    quick: bool = True
-    may_repeat: bool = True
-
-
-def kill(rig: Rig, role: str) -> None:
-    """`kill -9` of every process of a role that runs now."""
-    for process in rig.processes(role):
-        _send(process, signal.SIGKILL)
-
-
-def kill_worker_child(rig: Rig) -> None:
-    """One worker process in the middle of its sends."""
-    children = rig.processes("worker child")
-    if children:
-        _send(random.choice(children), signal.SIGKILL)
-
-
-def freeze_worker_child(rig: Rig) -> None:
-    """A worker that stands still for longer than its lease, and comes back late."""
-    children = rig.processes("worker child")
-    if children:
-        _send(children[0], signal.SIGSTOP)
-        time.sleep(rig.lease + 4)
-        _send(children[0], signal.SIGCONT)
-
-
-def flush(rig: Rig) -> None:
-    """Everything that Valkey holds is gone."""
-    rig.redis().flushall()
-
-
-def stop_redis(rig: Rig) -> None:
-    """Valkey stands still: it accepts and never answers; then it is killed and starts empty."""
-    for process in rig.processes("redis"):
-        _send(process, signal.SIGSTOP)
-    time.sleep(6)
-    for process in rig.processes("redis"):
-        _send(process, signal.SIGKILL)
-        _send(process, signal.SIGCONT)
-
-
-def crash_postgres(rig: Rig) -> None:
-    """An immediate shutdown: every session ends, and recovery runs at the next start."""
-    for process in rig.processes("postgres"):
-        _send(process, signal.SIGQUIT)
-
-
-def kill_backend(rig: Rig) -> None:
-    """`kill -9` of one backend: PostgreSQL then ends all sessions and recovers."""
-    with rig.database() as database:
-        row = database.execute(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'redrive' "
-            "AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
-        ).fetchone()
-    if row is not None:
-        os.kill(row[0], signal.SIGKILL)
-
-
-def end_sessions(rig: Rig) -> None:
-    """Every session of ours is ended, as an administrator or a failover would."""
-    with rig.database() as database:
-        database.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'redrive' AND pid <> pg_backend_pid()"
-        )
-
-
-def lock_tables(rig: Rig) -> None:
-    """A migration holds the table of deliveries for a while."""
-    with rig.database() as database, database.transaction():
-        database.execute("LOCK TABLE events_owed IN ACCESS EXCLUSIVE MODE")
-        time.sleep(4)
-
-
-def fill_disk(rig: Rig) -> None:
-    """PostgreSQL refuses every attempt row with "disk full" for a while."""
-    with rig.database() as database:
-        database.execute(
-            "CREATE OR REPLACE FUNCTION drill_full() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$"
-        )
-        made = "CREATE TRIGGER drill_full BEFORE INSERT ON events_event FOR EACH ROW "
-        _persist(lambda: database.execute(made + "EXECUTE FUNCTION drill_full()"))
-        time.sleep(HOLD)
-        _persist(lambda: database.execute("DROP TRIGGER drill_full ON events_event"))
-
-
-def restart_in_turn(rig: Rig) -> None:
-    """A deployment: SIGTERM to dispatcher, worker and web, one after the other."""
-    for role in ("dispatcher", "worker", "web"):
-        for process in rig.processes(role):
-            _send(process, signal.SIGTERM)
-        time.sleep(3)
-
-
-def nothing(_rig: Rig) -> None:
-    """Load alone: what is seen without a fault."""
-    time.sleep(HOLD)
-
-
-FAULTS = (
-    Fault("no fault", "each arrives once", nothing, 20, may_repeat=False),
-    Fault("worker process dies", "rescued, same webhook-id", kill_worker_child, 30),
-    Fault("all workers die", "supervisor restarts them", lambda rig: kill(rig, "worker"), 40),
-    Fault("worker frozen", "taken over, its late verdict fenced", freeze_worker_child, 40),
-    Fault("dispatcher dies", "restarted", lambda rig: kill(rig, "dispatcher"), 30),
-    Fault("web dies", "restarted, the producer tries again", lambda rig: kill(rig, "web"), 30),
-    Fault("FLUSHALL", "nothing lost", flush, 20),
-    Fault("broker silent, then empty", "delivered in the dispatcher meanwhile", stop_redis, 40),
-    Fault("PostgreSQL crashes", "503, then all reconnect", crash_postgres, 40),
-    Fault("sessions ended", "retried or fenced", end_sessions, 30),
-    Fault("disk full", "503, nothing accepted is lost", fill_disk, 30),
-    Fault("backend killed", "all sessions drop and heal", kill_backend, 40, quick=False),
-    Fault("table locked for 4 s", "lock time-out, backoff", lock_tables, 30, quick=False),
-    Fault("deployment", "nothing lost", restart_in_turn, 40, quick=False),
+LONG = (
+    Fault("backend killed", "all sessions drop and heal", storage.kill_backend, 40, RECORDS),
+    Fault("PostgreSQL connections reset", "retried", network.database_cut, 30, RECORDS),
+    Fault("PostgreSQL slow", "no lease lost", network.database_slow, 40, RECORDS),
+    Fault("broker killed", "starts empty", network.broker_killed, 40, NEVER),
+    Fault("receivers slow", "delivered", network.receivers_slow, 30, NEVER),
+    Fault("receivers cut off", "sent again", network.receivers_cut, 30, RECORDS),
+    Fault("endpoint hangs or drips", "timed out", endpoints.hangs, 20, NEVER),
+    Fault("endpoint breaks off", "unreachable", endpoints.breaks, 20, NEVER),
+    Fault("endless body, gzip bomb", "capped", endpoints.floods_with_body, 20, NEVER),
+    Fault("endpoint is not HTTP", "unreachable", endpoints.is_not_http, 20, NEVER),
+    Fault("1xx flood", "timed out", endpoints.never_comes_to_the_point, 20, NEVER),
+    Fault("odd answers", "failures, or clean", endpoints.answers_oddly, 20, NEVER),
+    Fault("name turns private", "blocked", lookups.flip, 20, NEVER, lookups.missing),
+    Fault("resolver down", "our fault", lookups.resolver_down, 20, NEVER, lookups.missing),
+    Fault("no such name", "unreachable", lookups.no_such_name, 20, NEVER, lookups.missing),
+    Fault("clock 10 min ahead", "out of rotation", clocks.ahead, 30, NEVER, clocks.missing),
+    Fault("clock 10 min behind", "out of rotation", clocks.behind, 30, NEVER, clocks.missing),
+    Fault("probe dies", "another probe", jobs.probe_dies, 30, WINDOW),
+    Fault("replay cut", "each once", jobs.replay_cut, 60, WINDOW),
+    Fault("retention with a parked row", "waits", jobs.retention_waits, 30, NEVER),
 )
 
 
-def _persist(change: Callable[[], object]) -> None:
-    """Publishes under way may deadlock with a change of their table: then it is tried again."""
-    for _ in range(50):
-        try:
-            change()
-        except psycopg.errors.DeadlockDetected:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError("the table could not be changed under load")
-
-
-def _send(process: psutil.Process, number: signal.Signals) -> None:
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
+def cycles(count: int) -> Fault:
+    """Many kills of random processes under one long load."""
+    words = f"{count} kills of random processes"
+    return Fault(words, "nothing lost", partial(kills.many, count=count), 120, WINDOW)

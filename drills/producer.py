@@ -10,6 +10,8 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,20 +23,33 @@ KEYS = 8
 PATIENCE = 60.0
 
 
-class Producer:
-    """A thread that publishes while the context lasts."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the API: when it came, after how many seconds, and its status."""
 
-    def __init__(self, url: str, key: str, journal: Path, *, rate: float, run: int) -> None:
+    at: float
+    took: float
+    status: int
+
+
+class Producer:
+    """A thread that publishes while the context lasts; `prefix` tells its keys from others'."""
+
+    def __init__(
+        self, url: str, key: str, journal: Path, *, rate: float, run: int, prefix: str = ""
+    ) -> None:
         self._url = f"{url}/api/v1/events"
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
         self._journal = journal.open("a")
         self._rate = rate
         self._run_number = run
+        self._prefix = prefix
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._run()), daemon=True)
         self.accepted: dict[str, str] = {}
         self.repeats = 0
         self.refused: list[str] = []
+        self.answers: list[Answer] = []
 
     def __enter__(self) -> Producer:
         self._thread.start()
@@ -43,6 +58,10 @@ class Producer:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(PATIENCE + 30)
+
+    def since(self, moment: float) -> Sequence[Answer]:
+        """The answers after a moment of the monotonic clock."""
+        return [answer for answer in self.answers if answer.at > moment]
 
     async def _run(self) -> None:
         """One lane a key, so that a key's events are published one after the other."""
@@ -56,15 +75,15 @@ class Producer:
         began = time.monotonic()
         while not self._stop.is_set():
             number += 1
-            name = f"{self._run_number}-{key}-{number}"
+            name = f"{self._prefix}{self._run_number}-{key}-{number}"
             # Later runs go on where earlier ones ended, so an order holds over all of them.
-            data = {"key": key, "number": self._run_number * 1_000_000 + number}
+            data = {"key": f"{self._prefix}{key}", "number": self._run_number * 1_000_000 + number}
             await self._publish(client, name, data)
             ahead = began + number * KEYS / self._rate - time.monotonic()
             if ahead > 0:
                 await asyncio.sleep(ahead)
 
-    async def _publish(self, client: Client, name: str, data: dict[str, int]) -> None:
+    async def _publish(self, client: Client, name: str, data: Mapping[str, object]) -> None:
         event = {
             "type": "drill.event",
             "source": "/drill",
@@ -73,7 +92,7 @@ class Producer:
             "ordering_key": str(data["key"]),
         }
         body, ends = json.dumps(event).encode(), time.monotonic() + PATIENCE
-        while time.monotonic() < ends:
+        while (began := time.monotonic()) < ends:
             try:
                 request = client.post(self._url).headers(self._headers).body_bytes(body)
                 response = await request.build().send()
@@ -81,6 +100,8 @@ class Producer:
             except PyreqwestError:
                 await asyncio.sleep(0.1)
                 continue
+            now = time.monotonic()
+            self.answers.append(Answer(now, now - began, response.status))
             if response.status in (200, 202):
                 self._accept(name, json.loads(text))
                 return

@@ -176,7 +176,10 @@ def _kill(process: psutil.Process) -> None:
 
 def main() -> int:
     """1 if a law was broken."""
-    with TemporaryDirectory(prefix="redrive-recovery-") as folder, Rig(Path(folder)) as rig:
+    with (
+        TemporaryDirectory(prefix="redrive-recovery-") as folder,
+        Rig(Path(folder), apart=False) as rig,
+    ):
         broken = drill(rig)
     for words in broken[:10]:
         print(f"BROKEN  {words}")

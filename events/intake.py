@@ -7,7 +7,7 @@ the answer; `on_commit` wakes the workers, and is called after the commit, off t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, assert_never
 
@@ -69,9 +69,17 @@ class Intake:
         self, headers: Mapping[str, str], receive: Receive
     ) -> tuple[int, dict[str, Any] | Problem]:
         caller = await self._caller(headers.get("authorization"))
-        body = await self._body(headers, receive) if isinstance(caller, Caller) else b""
         if isinstance(caller, Problem):
             return 0, caller
+        status, found = await self._take(caller, headers, receive)
+        for code in _refusals(found):
+            keyring.refused(caller, code)
+        return status, found
+
+    async def _take(
+        self, caller: Caller, headers: Mapping[str, str], receive: Receive
+    ) -> tuple[int, dict[str, Any] | Problem]:
+        body = await self._body(headers, receive)
         if isinstance(body, Problem):
             return 0, body
         found = read(headers, body, caller=caller, limits=self._limits)
@@ -138,6 +146,13 @@ class Intake:
             else:
                 results.append(_item(item, first, by_event))
         return 202, {"data": results}
+
+
+def _refusals(found: dict[str, Any] | Problem) -> Iterable[str]:
+    """The code of each event that was not taken."""
+    if isinstance(found, Problem):
+        return [found.code]
+    return [item["error"]["code"] for item in found.get("data", ()) if "error" in item]
 
 
 def _sent_twice(pairs: Sequence[tuple[str, str]]) -> Problem | None:

@@ -32,7 +32,10 @@ UPDATE events_apikey SET
         THEN coalesce(usual_gap * 0.9 + (now() - last_published_at) * 0.1,
                       now() - last_published_at)
         ELSE usual_gap END,
-    last_published_at = CASE WHEN %(publishing)s::bool THEN now() ELSE last_published_at END
+    last_published_at = CASE WHEN %(publishing)s::bool THEN now() ELSE last_published_at END,
+    refused = refused + %(refused)s,
+    last_refused_at = CASE WHEN %(refused)s > 0 THEN now() ELSE last_refused_at END,
+    last_refusal = CASE WHEN %(refused)s > 0 THEN %(refusal)s ELSE last_refusal END
 WHERE id = %(id)s
 """
 
@@ -87,12 +90,18 @@ class Keyring:
 
     def __init__(self) -> None:
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._refused: dict[UUID, tuple[int, str]] = {}
 
     def remembered(self, header: str | None) -> Caller | None:
         """The caller of an Authorization header, if it was found good within KNOWN_FOR."""
         text = _bearer(header)
         known = self._known.get(digest(text)) if text else None
         return known[1] if known and time.monotonic() - known[0] < KNOWN_FOR else None
+
+    def refused(self, caller: Caller, code: str) -> None:
+        """Counts what a producer was refused; kept when its key is looked up the next time."""
+        count, _ = self._refused.get(caller.id, (0, ""))
+        self._refused[caller.id] = (count + 1, code)
 
     def check(self, header: str | None, *, publishing: bool = False) -> Caller | None:
         """The caller of an Authorization header, asking Postgres; None if there is no such key.
@@ -107,7 +116,9 @@ class Keyring:
         presented = digest(text)
         if row is None or not secrets.compare_digest(bytes(row.digest), presented):
             return None
-        statements.rows(USED, {"id": row.pk, "publishing": publishing})
+        refused, refusal = self._refused.pop(row.pk, (0, ""))
+        values = {"id": row.pk, "publishing": publishing, "refused": refused, "refusal": refusal}
+        statements.rows(USED, values)
         caller = Caller(row.id, row.name, frozenset(row.scopes), row.tenant)
         self._known[presented] = (time.monotonic(), caller)
         self._known.move_to_end(presented)

@@ -205,7 +205,7 @@ def _headers(given: Given, current: Subscription | None) -> Fields | Problem:
             return _invalid(f"/headers/{_escaped(name)}", wrong)
         headers.pop(name.lower(), None)
         if value is not None:
-            headers[name.lower()] = value
+            headers[name.lower()] = encrypt(value)
     if len(headers) > HEADERS_MAX:
         return _invalid("/headers", f"It has {len(headers)} headers. The limit is {HEADERS_MAX}.")
     return {"headers": headers}

@@ -37,6 +37,12 @@ class LoadShown(BaseModel):
     reasons: list[str]
 
 
+class PartShown(BaseModel):
+    name: str = Field(description="Postgres, Redis or Broker.")
+    state: str = Field(description="healthy, degraded or failing.")
+    since: datetime
+
+
 class StatusShown(BaseModel):
     """A tenant's key sees its own depth, ledger and dead letters."""
 
@@ -48,6 +54,7 @@ class StatusShown(BaseModel):
     processes: dict[str, int] = Field(description="Alive, by role.")
     dispatcher_alone: bool = Field(description="The broker is away: a dispatcher delivers.")
     load: LoadShown
+    parts: list[PartShown] = Field(description="As a dispatcher saw them, every 5 seconds.")
 
 
 @router.get("/status", auth=READ, response=StatusShown)
@@ -63,4 +70,5 @@ def read_status(request: Request) -> StatusShown:
         processes=dict(found.processes),
         dispatcher_alone=found.alone,
         load=LoadShown(level=found.level, reasons=found.reasons),
+        parts=[PartShown(**asdict(part)) for part in found.parts],
     )

@@ -1,18 +1,25 @@
-"""The servers that Redrive stands on, measured: does each answer, how fast, what breaks without."""
+"""The servers that Redrive stands on, measured: does each answer, how fast, what breaks without.
+
+A job measures them too and keeps since when each is in its state.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import redis
 from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from events import statements
+from events import jobs, statements
+
+JOB = "monitoring.parts"
 
 SLOW = 100.0
 """Milliseconds from which an answer counts as slow."""
@@ -26,7 +33,10 @@ SELECT current_setting('server_version') AS version, pg_database_size(current_da
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`ms` is a round trip, None if there was no answer; `facts` are pairs of words."""
+    """`ms` is a round trip, None if there was no answer; `facts` are pairs of words.
+
+    `since` is when the state was first seen; None if it is seen for the first time.
+    """
 
     name: str
     icon: str
@@ -34,6 +44,7 @@ class Part:
     ms: float | None
     facts: Sequence[tuple[str, str]] = field(default_factory=tuple)
     error: str = ""
+    since: datetime | None = None
 
     @property
     def state(self) -> str:
@@ -42,8 +53,35 @@ class Part:
         return "healthy" if self.ms < SLOW else "degraded"
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The state that a part was last seen in, and since when."""
+
+    name: str
+    state: str
+    since: datetime
+
+
 def parts() -> list[Part]:
     """Each measured now; one that is away costs a second."""
+    lasting = {(one.name, one.state): one.since for one in known()}
+    return [replace(part, since=lasting.get((part.name, part.state))) for part in _measured()]
+
+
+def watch() -> None:
+    """Measures them and keeps the states, each with its beginning."""
+    now = timezone.now()
+    found = {part.name: (part.state, part.since or now) for part in parts()}
+    jobs.remember(JOB, {name: [state, at.isoformat()] for name, (state, at) in found.items()})
+
+
+def known() -> list[Known]:
+    """The parts as they were last seen, without asking them."""
+    kept = jobs.state_of(JOB).items()
+    return [Known(name, state, datetime.fromisoformat(at)) for name, (state, at) in kept]
+
+
+def _measured() -> list[Part]:
     return [
         _measure(
             ("Postgres", "database", "Everything: publishes are refused, nothing is delivered."),

@@ -13,6 +13,7 @@ from dlq.models import Signature
 from events import load, statements
 from events.models import FanOut, Heartbeat
 from events.models.process import Role
+from monitoring.parts import Known, known
 
 # One statement, so that ledger and count are of one moment: a difference then means a loss. It
 # counts what is owed, which costs with what waits, not with what is stored. Lanes that nothing
@@ -84,6 +85,7 @@ class Status:
     alone: bool
     level: str
     reasons: list[str]
+    parts: list[Known]
 
 
 def status(*, tenant: str | None) -> Status:
@@ -103,4 +105,5 @@ def status(*, tenant: str | None) -> Status:
         alone=any(carried.get("alone") for _, carried in alive),
         level=level.level,
         reasons=list(level.reasons),
+        parts=known(),
     )

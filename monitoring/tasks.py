@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from monitoring import drill_schedule, findings, lanes, reconcile, report, samples, tick
+from monitoring import drill_schedule, findings, lanes, parts, reconcile, report, samples, tick
 
 
 @shared_task(name="monitoring.sample")
@@ -29,6 +29,12 @@ def add_up_lanes() -> None:
 def keep_samples() -> None:
     """Sums old seconds to minutes and drops what is older than is kept."""
     samples.keep()
+
+
+@shared_task(name=parts.JOB)
+def watch_parts() -> None:
+    """Measures the servers and keeps since when each is as it is."""
+    parts.watch()
 
 
 @shared_task(name=report.JOB)

@@ -41,10 +41,11 @@ MADE: dict[str, Callable[[], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """By variable name; `new` when this start made them."""
+    """By variable name; `new` when this start made the file, `made` are those it made itself."""
 
     values: Mapping[str, str]
     new: bool
+    made: frozenset[str]
 
     @property
     def for_all(self) -> dict[str, str]:
@@ -73,4 +74,5 @@ def credentials(path: Path, environ: Mapping[str, str]) -> Credentials:
     if values != kept:
         write_values(path, values)
     keys = {name: text for name, text in given.items() if name not in FIRST_START_ONLY}
-    return Credentials(values | keys, new=not kept)
+    made = frozenset(MADE) - kept.keys() - given.keys()
+    return Credentials(values | keys, new=not kept, made=made)

@@ -192,9 +192,13 @@ class Stack:
 
 
 def announce_credentials(made: Credentials) -> None:
-    """Once: later they are in the data folder only."""
-    console.announce(f"Sign in as admin with the password {made.values[PASSWORD]}")
-    console.announce(f"The API key with all scopes is     {made.values[API_KEY]}")
+    """Once: later they are in the data folder only. What was given is not said again."""
+
+    def shown(name: str) -> str:
+        return made.values[name] if name in made.made else f"that {name} was set to"
+
+    console.announce(f"Sign in as admin with the password {shown(PASSWORD)}")
+    console.announce(f"The API key with all scopes is     {shown(API_KEY)}")
 
 
 def _allowed(options: Options) -> str:

@@ -82,7 +82,7 @@ def destination_of(row: Subscription) -> Destination:
         timeout=row.timeout,
         structured=row.format == "structured",
         keys=[vault.decrypt(secret.encrypted) for secret in row.secrets.all()],
-        headers=list(row.headers.items()),
+        headers=[(name, vault.decrypt(value)) for name, value in row.headers.items()],
         authentication=row.authentication,
         credentials=vault.decrypt(row.credentials) if row.credentials else "",
     )

@@ -44,7 +44,8 @@ class ApiKey(models.Model):
     """A bearer key: only the SHA-256 of its secret part is kept; `lookup` is what finds it.
 
     `usual_gap` is the average time between two publishes that were looked up, seconds apart at
-    least: its habit, once enough `gaps` were seen.
+    least: its habit, once enough `gaps` were seen. `refused` counts events that were not taken, and
+    `last_refusal` is the code of the last one (problems.Code).
     """
 
     id = models.UUIDField(primary_key=True)
@@ -60,6 +61,9 @@ class ApiKey(models.Model):
     last_published_at = models.DateTimeField(null=True)
     usual_gap = models.DurationField(null=True)
     gaps = models.IntegerField(default=0)
+    refused = models.BigIntegerField(default=0)
+    last_refused_at = models.DateTimeField(null=True)
+    last_refusal = models.TextField(default="")
 
     objects = ApiKeyQuerySet.as_manager()
 

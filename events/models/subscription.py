@@ -61,7 +61,8 @@ class Subscription(models.Model):
     """Where events go, and how.
 
     Times are in seconds. `types` are patterns (rules/patterns), `filter` is CEL (rules/filters),
-    `credentials` is encrypted: `user:password` for basic, the token for bearer.
+    The values of `headers` and `credentials` are encrypted; the latter are `user:password` for
+    basic, the token for bearer.
     """
 
     id = models.UUIDField(primary_key=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drills.__main__ import Drill
-from drills.faults import FAULTS, Fault
+from drills.drill import Drill, Fault
+from drills.faults import QUICK
 from drills.rig import Rig
 
 
@@ -20,9 +20,11 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
         yield Drill(rig)
 
 
-@pytest.mark.parametrize("fault", [f for f in FAULTS if f.quick], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name)
 def test_nothing_accepted_is_lost_and_every_law_holds_after(fault: Fault, drill: Drill) -> None:
     outcome = drill.run(fault, seconds=1.0)
 
+    if outcome.not_run:
+        pytest.skip(outcome.not_run)
     assert outcome.accepted > 0
-    assert outcome.broken == []
+    assert outcome.broken == ()

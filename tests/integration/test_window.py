@@ -17,6 +17,7 @@ from events import operate
 from events.engine.run import FRESH
 from events.engine.transport import Transport
 from events.models import Attempt, Lane, OwedDelivery, Secret, Subscription
+from events.vault import encrypt
 from tests import make
 from tests.engine import Engine
 from tests.receiver import Receiver
@@ -292,7 +293,7 @@ def test_a_delivery_that_cannot_be_wrapped_harms_only_itself(
     """Its headers cannot be sent; three strikes and it is out, the others arrive."""
     broken = make.subscription(receiver.url("/a"))
     make.subscription(receiver.url("/ok"))
-    Subscription.objects.filter(id=broken.id).update(headers={"x": "line\nbreak"})
+    Subscription.objects.filter(id=broken.id).update(headers={"x": encrypt("line\nbreak")})
     make.published(make.event())
     for _ in range(4):
         engine.run(seconds=2)

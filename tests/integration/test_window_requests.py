@@ -49,7 +49,7 @@ def test_an_event_arrives_signed_and_is_recorded(engine: Engine, receiver: Recei
 
 
 def test_a_delivery_has_the_headers_of_the_contract(engine: Engine, receiver: Receiver) -> None:
-    to = make.subscription(receiver.url(), headers={"x-shop": "7"})
+    to = make.subscription(receiver.url(), headers={"x-shop": vault.encrypt("7")})
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     delivery = make.owed(
         to,

@@ -1,0 +1,160 @@
+"""Processes of ours that die, freeze and are told to stop."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+
+import psutil
+
+from drills.aside import Broken, until
+from drills.rig import Rig, send
+
+HELD_FOR = 0.4
+"""Seconds in which answers or requests gather in the proxy before a worker is killed."""
+
+RESTARTED_WITHIN = 45.0
+
+ROLES = ("worker child", "worker", "dispatcher", "web")
+
+MINUTE = 60.0
+KILLS_A_MINUTE = 1
+"""Of one role: after five exits in a minute the supervisor names a crash loop and waits."""
+
+
+def nothing(_rig: Rig) -> str:
+    """Load alone: what is seen without a fault."""
+    time.sleep(1.5)
+    return "nothing was done"
+
+
+def worker_before_it_sent(rig: Rig) -> str:
+    """Its requests are under way and have not arrived; then it is killed."""
+    return _kill_sender(rig, requests=True)
+
+
+def worker_after_it_sent(rig: Rig) -> str:
+    """Receivers have taken its requests and their answers have not arrived; then it is killed."""
+    return _kill_sender(rig, requests=False)
+
+
+def _kill_sender(rig: Rig, *, requests: bool) -> str:
+    with rig.receiver.silence(requests=requests, answers=not requests):
+        time.sleep(HELD_FOR)
+        victim = _busiest(rig)
+        rig.kill([victim])
+        # Otherwise what it sent would still arrive, out of the proxy.
+        rig.receiver.cut(reset=True)
+    return f"kill -9 of one worker process with {rig.at_risk} sends under way"
+
+
+def _busiest(rig: Rig) -> psutil.Process:
+    """The worker process with the most sends in flight, as soon as one has any."""
+    found: list[psutil.Process] = []
+
+    def look() -> bool:
+        found[:] = _senders(rig)
+        return bool(found)
+
+    until("a send in flight", look)
+    return found[0]
+
+
+def _senders(rig: Rig) -> list[psutil.Process]:
+    """The worker processes that have something in flight, the busiest first."""
+    children = {child.pid: child for child in rig.processes("worker child")}
+    rows = rig.rows(
+        "SELECT worker FROM events_owed WHERE state = 'in_flight' GROUP BY 1 ORDER BY count(*) DESC"
+    )
+    busy = (int(worker.rpartition(":")[2] or 0) for (worker,) in rows)
+    return [children[pid] for pid in busy if pid in children]
+
+
+def all_workers(rig: Rig) -> str:
+    return _kill_role(rig, "worker")
+
+
+def dispatcher(rig: Rig) -> str:
+    return _kill_role(rig, "dispatcher")
+
+
+def web(rig: Rig) -> str:
+    return _kill_role(rig, "web")
+
+
+def _kill_role(rig: Rig, role: str) -> str:
+    """`kill -9` of every process of a role that runs now; it has to come back."""
+    victims = rig.processes(role)
+    before = {process.pid for process in victims}
+    rig.kill([one for victim in victims for one in _with_children(victim)])
+    took = until(
+        f"another {role}",
+        lambda: bool({process.pid for process in rig.processes(role)} - before),
+        within=RESTARTED_WITHIN,
+    )
+    return f"kill -9 of every {role} process; another one after {took:.1f} s"
+
+
+def worker_frozen(rig: Rig) -> str:
+    """A worker that stands still for longer than its lease, and comes back late."""
+    victim = _busiest(rig)
+    send(victim, signal.SIGSTOP)
+    time.sleep(rig.lease + 4)
+    send(victim, signal.SIGCONT)
+    return f"SIGSTOP of one worker process for {rig.lease + 4:.0f} s"
+
+
+def deployment(rig: Rig) -> str:
+    """SIGTERM to dispatcher, worker and web, one after the other, each back before the next."""
+    began = time.monotonic()
+    took = [f"{role} {_restart(rig, role):.1f} s" for role in ("dispatcher", "worker", "web")]
+    time.sleep(1.0)
+    answers = rig.producer.since(began)
+    errors = sorted({answer.status for answer in answers if answer.status >= 500})
+    if errors:
+        raise Broken(f"producers were answered {errors} while processes were restarted")
+    return f"SIGTERM in turn, back after: {', '.join(took)}; {len(answers)} answers, no 5xx"
+
+
+def _restart(rig: Rig, role: str) -> float:
+    before = {process.pid for process in rig.processes(role)}
+    for process in rig.processes(role):
+        send(process, signal.SIGTERM)
+    return until(
+        f"another {role}",
+        lambda: bool({process.pid for process in rig.processes(role)} - before),
+        within=RESTARTED_WITHIN,
+    )
+
+
+def many(rig: Rig, count: int) -> str:
+    """Many kills of random processes under one long load."""
+    killed_at: list[tuple[str, float]] = []
+    while len(killed_at) < count:
+        role = _victim(killed_at)
+        found = rig.processes(role)
+        victims = random.sample(found, 1) if role == "worker child" and found else found
+        if victims:
+            rig.kill([one for victim in victims for one in _with_children(victim)])
+            killed_at.append((role, time.monotonic()))
+        time.sleep(random.uniform(1.0, 4.0))
+    parts = [f"{sum(one == role for one, _ in killed_at)} {role}" for role in ROLES]
+    return f"kill -9: {', '.join(parts)}"
+
+
+def _with_children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _victim(killed_at: list[tuple[str, float]]) -> str:
+    """A role that was not killed so often that the supervisor would take it for a crash loop."""
+    since = time.monotonic() - MINUTE
+    lately = [role for role, at in killed_at if at > since]
+    spared = [
+        role for role in ROLES if role != "worker child" and lately.count(role) >= KILLS_A_MINUTE
+    ]
+    return random.choice([role for role in ROLES if role not in spared])

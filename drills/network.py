@@ -1,0 +1,195 @@
+"""Connections that break, stall and vanish: to PostgreSQL, to the broker, to receivers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from drills.aside import Broken, percentile, until
+from drills.rig import Rig, send
+
+SLOWER = 0.2
+CALL = 1.0
+"""Seconds that no call may wait for the broker."""
+
+USUAL = 0.5
+"""Seconds that a publish may take beside, on a machine that is busy with a drill."""
+
+
+def publish_cut(rig: Rig) -> str:
+    """The connection is cut after PostgreSQL committed a publish and before it could say so."""
+    name = f"cut-{time.time_ns()}"
+    body = {"type": "aside.cut", "source": "/cut", "id": name, "data": {}}
+    answers: list[int] = []
+    with rig.postgres.catching(name.encode()) as caught:
+        first = threading.Thread(target=lambda: answers.append(_publish(rig, body)[0]))
+        first.start()
+        if not caught.committing.wait(10):
+            raise Broken("the publish did not reach PostgreSQL")
+        until("the commit", lambda: _stored(rig, name) == 1)
+        # The client is still waiting: only the proxy knows that it was committed.
+        if answers:
+            raise Broken(f"the publish was answered {answers[0]} before its commit was known")
+        rig.postgres.cut(reset=True)
+        first.join(15)
+    status, answer = _publish_until_answered(rig, body)
+    if (status, answer.get("duplicate")) != (200, True):
+        raise Broken(f"the repeat was answered {status} {answer}")
+    if (many := _stored(rig, name)) != 1:
+        raise Broken(f"the event is stored {many} times")
+    return f"cut after the commit: answered {answers[0] or 'nothing'}, the repeat 200 `duplicate`"
+
+
+def _publish(rig: Rig, body: Mapping[str, object]) -> tuple[int, dict[str, object]]:
+    """Status and answer; 0 if there was none."""
+    request = Request(  # noqa: S310
+        f"{rig.stack.url}/api/v1/events",
+        data=json.dumps(body).encode(),
+        headers={
+            "authorization": f"Bearer {rig.stack.key}",
+            "content-type": "application/json",
+        },
+    )
+    try:
+        with urlopen(request, timeout=10) as answer:  # noqa: S310
+            return answer.status, json.loads(answer.read())
+    except URLError as error:
+        return getattr(error, "code", 0), {}
+    except OSError:
+        return 0, {}
+
+
+def _publish_until_answered(rig: Rig, body: Mapping[str, object]) -> tuple[int, dict[str, object]]:
+    for _ in range(50):
+        status, answer = _publish(rig, body)
+        if status not in (0, 503):
+            return status, answer
+        time.sleep(0.2)
+    raise Broken("the repeat was not answered within 50 tries")
+
+
+def _stored(rig: Rig, name: str) -> int:
+    [(many,)] = rig.rows("SELECT count(*) FROM events_event WHERE producer_event_id = %s", name)
+    return int(many)
+
+
+def database_slow(rig: Rig) -> str:
+    """Every answer of PostgreSQL takes 200 ms more."""
+    late = late_records(rig)
+    with rig.postgres.slow(SLOWER):
+        time.sleep(6.0)
+        level = _level(rig)
+    lost = late_records(rig) - late
+    if lost:
+        raise Broken(f"{lost} leases were lost")
+    return f"every answer {SLOWER * 1000:.0f} ms later for 6 s: load level {level}, no lease lost"
+
+
+def late_records(rig: Rig) -> int:
+    """How many attempts are on record as late: each is a lease that was lost."""
+    [(many,)] = rig.rows("SELECT count(*) FROM events_attempt WHERE late")
+    return int(many)
+
+
+def _level(rig: Rig) -> str:
+    [(level, reasons)] = rig.rows("SELECT level, reasons FROM events_loadlevel")
+    return f"{level} ({'; '.join(reasons)})" if reasons else str(level)
+
+
+def database_cut(rig: Rig) -> str:
+    """Every connection to PostgreSQL is reset, as by a balancer that forgot them."""
+    return f"{rig.postgres.cut(reset=True)} connections reset"
+
+
+def flush(rig: Rig) -> str:
+    """Everything that the broker holds is gone."""
+    rig.redis().flushall()
+    return "FLUSHALL"
+
+
+def broker_silent(rig: Rig) -> str:
+    """The broker takes connections and bytes and says nothing: no call waits for it."""
+    began = time.monotonic()
+    with rig.broker.silence():
+        time.sleep(6.0)
+    longest = max((answer.took for answer in rig.producer.since(began)), default=0.0)
+    if longest > CALL + USUAL:
+        raise Broken(f"a publish waited {longest:.1f} s")
+    return f"silent for 6 s: the longest publish took {longest * 1000:.0f} ms"
+
+
+def broker_gone(rig: Rig) -> str:
+    """The broker refuses connections for long and comes back empty; nobody is restarted."""
+    seconds, before = (60.0 if rig.full else 10.0), _pids(rig)
+    began = time.time()
+    with rig.broker.gone():
+        rig.redis().flushall()
+        time.sleep(seconds)
+        here = _sent_by(rig, "dispatcher", began)
+    if not here:
+        raise Broken("nothing was delivered while the broker was away")
+    back, workers = time.time(), _pids(rig)
+    took = until("a send by a worker", lambda: _sent_by(rig, "worker", back) > 0, within=20)
+    if workers != before:
+        raise Broken("processes were restarted")
+    return (
+        f"refused for {seconds:.0f} s: {here:,} sends by the dispatcher itself; "
+        f"workers, not restarted, send again after {took:.1f} s"
+    )
+
+
+def _pids(rig: Rig) -> set[int]:
+    roles = ("web", "worker", "worker child", "dispatcher")
+    return {process.pid for role in roles for process in rig.processes(role)}
+
+
+def _sent_by(rig: Rig, role: str, since: float) -> int:
+    """How many sends since a moment were made by processes of a role."""
+    [(many,)] = rig.rows(
+        "SELECT count(*) FROM events_attempt AS a JOIN events_heartbeat AS h ON h.name = a.worker "
+        "WHERE h.role = %s AND a.started_at > to_timestamp(%s)",
+        role,
+        since,
+    )
+    return int(many)
+
+
+def broker_killed(rig: Rig) -> str:
+    """It stands still, then it is killed and starts empty."""
+    for process in rig.processes("redis"):
+        send(process, signal.SIGSTOP)
+    time.sleep(3)
+    for process in rig.processes("redis"):
+        send(process, signal.SIGKILL)
+    return "SIGSTOP for 3 s, kill -9, started empty"
+
+
+def receivers_slow(rig: Rig) -> str:
+    """Answers of receivers take half a second more."""
+    since = time.time()
+    with rig.receiver.slow(0.5):
+        time.sleep(4.0)
+    rows = rig.rows(
+        "SELECT total_ms FROM events_attempt WHERE started_at > to_timestamp(%s) "
+        "AND subscription_id = ANY(%s)",
+        since,
+        rig.lanes,
+    )
+    median = percentile([ms for (ms,) in rows], 0.5)
+    return f"answers 500 ms later for 4 s: the median send took {median:.0f} ms"
+
+
+def receivers_cut(rig: Rig) -> str:
+    """Every connection to receivers is cut with requests and answers in it, again and again."""
+    cut = 0
+    for _ in range(5):
+        with rig.receiver.silence(requests=False):
+            time.sleep(0.2)
+            cut += rig.receiver.cut(reset=True)
+        time.sleep(0.3)
+    return f"{cut} connections reset with answers in them"
