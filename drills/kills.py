@@ -43,9 +43,11 @@ def _kill_sender(rig: Rig, *, requests: bool) -> str:
     with rig.receiver.silence(requests=requests, answers=not requests):
         time.sleep(HELD_FOR)
         victim = _busiest(rig)
+        send(victim, signal.SIGSTOP)
+        ports = {one.laddr.port for one in victim.net_connections("tcp4")}
         rig.kill([victim])
-        # Otherwise what it sent would still arrive, out of the proxy.
-        rig.receiver.cut(reset=True)
+        # Otherwise what it sent would still arrive, out of the proxy. Others go on.
+        rig.receiver.cut(reset=True, ports=ports)
     return f"kill -9 of one worker process with {rig.at_risk} sends under way"
 
 

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -41,13 +41,17 @@ class Catch:
 
 
 class _Link:
-    """One client and its server. `seen` is whether this client's transaction is to be caught."""
+    """One client and its server. `seen` is whether this client's transaction is to be caught.
+
+    `port` is the one that the client comes from.
+    """
 
     def __init__(self, proxy: Proxy, client: Streams, server: Streams) -> None:
         self._proxy = proxy
         self._client = client
         self._server = server
         self._seen = self._deaf = False
+        self.port: int = client[1].get_extra_info("peername")[1]
 
     async def run(self) -> None:
         requests = self._pipe(self._client[0], self._server[1], to_server=True)
@@ -171,12 +175,12 @@ class Proxy:
         finally:
             self.catch = None
 
-    def cut(self, *, reset: bool = False) -> int:
-        """Ends every connection, in order or with a reset; gives how many."""
-        return self._proxies.run(self._cut(reset=reset))
+    def cut(self, *, reset: bool = False, ports: Collection[int] | None = None) -> int:
+        """Ends every connection, or those from some ports, in order or with a reset; how many."""
+        return self._proxies.run(self._cut(reset=reset, ports=ports))
 
-    async def _cut(self, *, reset: bool) -> int:
-        links = list(self._links)
+    async def _cut(self, *, reset: bool, ports: Collection[int] | None = None) -> int:
+        links = [link for link in self._links if ports is None or link.port in ports]
         for link in links:
             link.close(reset=reset)
         return len(links)

@@ -66,6 +66,7 @@ ACTIONS: Sequence[tuple[str, str, str, Role]] = (
     ("archive-x", "Dead deliveries", "/deliveries/?state=dead", Role.VIEWER),
     ("shield-check", "Signature debugger", "/debugger/", Role.OPERATOR),
     ("book-open", "First-run guide", "/start/", Role.VIEWER),
+    ("flask-conical", "Rehearse with built-in endpoints", "/rehearsal/", Role.ADMIN),
 )
 
 

@@ -13,6 +13,7 @@ from events.console import (
     events,
     keys,
     paths,
+    rehearsal,
     search,
     start,
     steering,
@@ -69,5 +70,9 @@ urlpatterns: list[URLPattern] = [
     path("audit/", audit.audit, name="audit"),
     path("search/", search.search, name="search"),
     path("start/", start.start, name="start"),
+    path("rehearsal/", rehearsal.rehearsal, name="rehearsal"),
+    path("rehearsal/endpoint/<slug:name>/", rehearsal.endpoint, name="rehearsal-endpoint"),
+    path("rehearsal/<slug:name>/", rehearsal.rehearse, name="rehearse"),
+    path("rehearsal/<slug:name>/end/", rehearsal.rehearsal_end, name="rehearsal-end"),
     path("debugger/", debugger.debugger, name="debugger"),
 ]

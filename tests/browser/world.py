@@ -58,7 +58,7 @@ class World:
     @property
     def admin_pages(self) -> Sequence[str]:
         edit, delete = (f"/subscriptions/{self.good}/{verb}/" for verb in ("edit", "delete"))
-        return ["/subscriptions/new/", edit, delete, "/keys/", "/users/"]
+        return ["/subscriptions/new/", edit, delete, "/keys/", "/users/", "/rehearsal/"]
 
     @property
     def dead_delivery(self) -> str:
