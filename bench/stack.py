@@ -108,6 +108,22 @@ class Stack:
             text = answer.read()
         return json.loads(text) if text else None
 
+    def manage(self, *words: str) -> str:
+        """Runs manage.py in the environment of the stack; gives what it says."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words],
+            env={**os.environ, **self.settings},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    def sessions(self, many: int, role: str) -> list[str]:
+        """The session keys of new people, who are signed in to the console."""
+        call = f"from bench.viewers import sign_in; print(*sign_in({many}, {role!r}))"
+        return self.manage("shell", "--no-imports", "-c", call).split()
+
     @contextmanager
     def bare(self) -> Iterator[str]:
         """The bare ASGI handler under the same server; gives its URL."""
