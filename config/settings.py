@@ -76,6 +76,12 @@ REDRIVE_RETENTION_DAYS = env.integer(
     least=1,
 )
 
+REDRIVE_SEARCH = env.boolean(
+    "REDRIVE_SEARCH",
+    default=True,
+    meaning="Index what events say, so that it can be searched for.",
+)
+
 REDRIVE_JOBS = {
     "events.rescue": 1.0,
     "events.load": 1.0,
@@ -87,6 +93,7 @@ REDRIVE_JOBS = {
     "events.roll": 5.0,
     "events.retain": 600.0,
     "events.bulk": 0.5,
+    "events.text": 1.0,
     "dlq.replay": 0.5,
     "monitoring.sample": 1.0,
     "monitoring.findings": 2.0,

@@ -9,7 +9,7 @@ from celery.signals import worker_process_init, worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from events import bulk, ledger, load, operate
-from events.engine import fanout, health, pump, rescue, retention, stop, trial
+from events.engine import fanout, health, pump, rescue, retention, stop, text, trial
 
 HINT_LIVES = 5
 """Seconds after which a hint that nobody took is void: the dispatcher asks again."""
@@ -79,6 +79,12 @@ def run_bulk_jobs() -> None:
 def retain_days() -> None:
     """Makes the partitions of the days ahead and drops those that are over."""
     retention.retain()
+
+
+@shared_task(name="events.text")
+def index_text() -> None:
+    """Takes the text index a little further."""
+    text.index()
 
 
 def ask(name: str) -> None:

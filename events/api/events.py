@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
 import msgspec
+from django.db.models import QuerySet
 from ninja import Query, Router
 from pydantic import BaseModel, Field
 
 from events.api.callers import READ, ApiKey, Request
 from events.api.inputs import EventId, Moment, Pattern, Text
-from events.api.pages import Page, Paging, equal, rows_of
+from events.api.pages import Page, Paging, cursor_of, equal, place_of, rows_of
 from events.api.publishing import OPERATION
 from events.api.refusals import Refused
 from events.api.timelines import TimelineShown
@@ -23,6 +25,7 @@ from events.models.event import Priority
 from events.models.typed import typed
 from events.problems import Code, Problem
 from events.rules.cloudevents import is_json_type
+from events.searching import Asked, Found, search
 from events.timeline import timeline
 
 router = Router(tags=["events"])
@@ -80,6 +83,11 @@ class EventFilters(Paging):
     type: Pattern | None = Field(default=None, description="An event type, or a pattern of them.")
     source: Text | None = None
     tenant: Text | None = None
+    q: Text | None = Field(
+        default=None,
+        description="Words that its data, extensions, type, source, subject or ids hold, all of "
+        "them. An event is found some seconds after it was accepted.",
+    )
     producer_event_id: Text | None = Field(
         default=None, description="The id that the producer gave it."
     )
@@ -104,7 +112,8 @@ def list_events(request: Request, filters: Query[EventFilters]) -> Page[EventSho
         .filter(equal(source=filters.source, tenant=filters.tenant))
         .filter(equal(producer_event_id=filters.producer_event_id))
     )
-    rows, following = rows_of(request, filters, found.defer("data", "misses"))
+    light = found.defer("data", "misses")
+    rows, following = (_said if filters.q else rows_of)(request, filters, light)
     return Page[EventShown](data=[EventShown.of(row) for row in rows], next_cursor=following)
 
 
@@ -120,6 +129,29 @@ def read_timeline(request: Request, event_id: EventId) -> TimelineShown:
     tenant = request.auth.tenant
     event = Event.objects.seen_by(tenant).get(id=event_id)
     return TimelineShown.of(timeline(event, tenant=tenant))
+
+
+def _said(
+    request: Request, filters: EventFilters, found: QuerySet[Event]
+) -> tuple[Sequence[Event], str | None]:
+    """The page of events that say it, as rows_of gives others."""
+    place = place_of(request, filters)
+    asked = Asked(
+        filters.q or "",
+        hidden=True,
+        tenant=request.auth.tenant or filters.tenant,
+        before=UUID(bytes=place) if place else None,
+        since=filters.since,
+        until=filters.before,
+    )
+    hits = search(asked, most=filters.limit + 1) or Found([])
+    if hits.late:
+        detail = "The search was stopped after two seconds: narrow it by since and before."
+        raise Refused(Problem(Code.OVERLOADED, detail, retry_after=1))
+    rows = list(found.filter(pk__in=hits.events[: filters.limit]).order_by("-pk"))
+    if len(hits.events) <= filters.limit:
+        return rows, None
+    return rows, cursor_of(request, filters, hits.events[filters.limit - 1].bytes)
 
 
 def _plain(row: Event) -> dict[str, Any]:

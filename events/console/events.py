@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -17,6 +18,7 @@ from events.console.inputs import Filters, MomentField, PatternField, equal
 from events.console.live import render_live
 from events.console.paging import page_of
 from events.console.person import may_operate
+from events.console.said import file_of_said, page_of_said
 from events.console.shown import text_of
 from events.models import Event, Poison
 from events.models.event import EventQuerySet
@@ -24,6 +26,7 @@ from events.models.typed import typed
 from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix
+from events.searching import reached
 
 COLUMNS: Columns = {
     "id": lambda row: row.public_id,
@@ -44,7 +47,10 @@ HEAVY = ("data", "extensions", "misses")
 
 
 class EventFilters(Filters):
+    """`deep` says whether words are also looked for where not everybody may see them."""
+
     type = PatternField()
+    q = forms.CharField(max_length=200, required=False, label="Says")
     source = forms.CharField(max_length=500, required=False)
     subject = forms.CharField(max_length=500, required=False)
     tenant = forms.CharField(max_length=200, required=False)
@@ -56,6 +62,14 @@ class EventFilters(Filters):
     )
     since = MomentField(label="From")
     until = MomentField(label="To")
+
+    def __init__(self, data: QueryDict, *, deep: bool) -> None:
+        super().__init__(data)
+        if settings.REDRIVE_SEARCH:
+            shown = "in its data, headers, type or ids" if deep else "in its type, source or ids"
+            self.fields["q"].widget.attrs["placeholder"] = f"words {shown}"
+        else:
+            del self.fields["q"]
 
 
 def found_by(chosen: dict[str, Any]) -> EventQuerySet:
@@ -74,11 +88,18 @@ def found_by(chosen: dict[str, Any]) -> EventQuerySet:
 @needs(Role.VIEWER)
 def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """The log, newest first."""
-    filters = EventFilters(request.GET)
+    deep = may_operate(request)
+    filters = EventFilters(request.GET, deep=deep)
     found = found_by(filters.chosen) if filters.is_valid() else Event.objects.none()
+    chosen = filters.chosen if filters.is_valid() else {}
     if wants_file(request):
+        found = file_of_said(found, chosen, hidden=deep) if "q" in chosen else found
         return file_of(request, found, COLUMNS, name="events")
-    page = page_of(request, found.defer(*HEAVY))
+    found = found.defer(*HEAVY)
+    if "q" in chosen:
+        page = page_of_said(request, found, chosen, hidden=deep)
+    else:
+        page = page_of(request, found)
     context = {
         "title": "Events",
         "lede": "What producers published, as it came.",
@@ -87,6 +108,9 @@ def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "rows": why.with_outcomes(page.rows),
         **fresh.standing("events-fresh", page, [row.public_id for row in page.rows]),
     }
+    if "q" in chosen:
+        # What is newer is not in the index yet.
+        context |= {"newest": "", "indexed": reached()}
     return render(request, "events/events.html", context)
 
 
@@ -94,7 +118,7 @@ def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
 @needs(Role.VIEWER)
 def events_fresh(request: HttpRequest) -> HttpResponse:
     """How many are newer than those on the page, and those that changed, as they are now."""
-    filters = EventFilters(request.GET)
+    filters = EventFilters(request.GET, deep=may_operate(request))
     found = found_by(filters.chosen) if filters.is_valid() else Event.objects.none()
     shown = Event.objects.filter(id__in=fresh.shown(request, Prefix.EVENT)).defer(*HEAVY)
     context = {

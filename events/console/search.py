@@ -6,19 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from events import statements
+from events import searching, statements
 from events.console.live import render_live
 from events.console.paging import TooLate, in_time
+from events.console.person import may_operate
 from events.models import Attempt, Event, Subscription
 from events.roles import Role, needs, role_in
 from events.rules import ids
 from events.rules.ids import Prefix
+from events.searching import Asked
 
 MOST = 8
 LONGEST = 300
@@ -100,7 +103,8 @@ def _hits(request: HttpRequest, text: str) -> list[Hit]:
         return []
     try:
         with in_time():
-            return _subscriptions(text) + _types(text) + _events(text) + _actions(request, text)
+            found = _subscriptions(text) + _types(text) + _events(text)
+            return found + _said(request, text) + _actions(request, text)
     except TooLate:
         return _actions(request, text)
 
@@ -127,6 +131,24 @@ def _events(text: str) -> list[Hit]:
     return [
         Hit("inbox", "event", row.type, reverse("event", args=[row.id]), row.public_id)
         for row in found
+    ]
+
+
+def _said(request: HttpRequest, text: str) -> list[Hit]:
+    """The newest events that say all of the words, and the way to the others."""
+    if not settings.REDRIVE_SEARCH:
+        return []
+    hits = searching.search(Asked(text, hidden=may_operate(request)), most=MOST)
+    if hits is None or not hits.events:
+        return []
+    found = Event.objects.filter(id__in=hits.events).defer("data").order_by("-id")
+    page = f"{reverse('events')}?{urlencode({'q': text})}"
+    return [
+        *(
+            Hit("inbox", "says it", row.type, reverse("event", args=[row.id]), row.public_id)
+            for row in found
+        ),
+        Hit("list-filter", "list", f"All events that say {text}", page),
     ]
 
 

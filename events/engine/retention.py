@@ -27,7 +27,8 @@ from events.rules.states import DeliveryState, SubscriptionState
 log = logging.getLogger(__name__)
 
 AHEAD = 7
-TABLES = ("events_event", "events_finished", "events_attempt")
+TABLES = ("events_event", "events_finished", "events_attempt", "events_text")
+"""The words come after their events: who indexes a day holds it open until they are written."""
 
 EXPIRED = "expired: its subscription was not active until the retention of its event was over"
 EXPIRED_AT_ONCE = 1_000

@@ -89,6 +89,16 @@ CREATE TABLE events_attempt_default PARTITION OF events_attempt DEFAULT;
 CREATE INDEX attempt_delivery ON events_attempt (delivery_id, id);
 """
 
+TEXT = """
+CREATE TABLE events_text (
+    id uuid PRIMARY KEY,
+    tenant text,
+    words tsvector NOT NULL
+) PARTITION BY RANGE (id);
+CREATE TABLE events_text_default PARTITION OF events_text DEFAULT;
+CREATE INDEX text_words ON events_text USING gin (words) WITH (fastupdate = off);
+"""
+
 # A test is due at infinity, which Python has no word for. The check of each side's state lets the planner leave out the side that a filter rules out.
 DELIVERY = """
 CREATE VIEW events_delivery AS
@@ -176,5 +186,5 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(sql, migrations.RunSQL.noop)
-        for sql in (EVENT, FINISHED, ATTEMPT, DELIVERY, STORAGE, EPOCH, VERSION, LANE, AUDIT)
+        for sql in (EVENT, FINISHED, ATTEMPT, TEXT, DELIVERY, STORAGE, EPOCH, VERSION, LANE, AUDIT)
     ]

@@ -6,11 +6,13 @@ from events.models.access import ApiKey, AuditEntry
 from events.models.bulk import BulkJob
 from events.models.delivery import Attempt, Delivery, FinishedDelivery, OwedDelivery
 from events.models.event import Event, EventIdentity, FanOut
+from events.models.event_text import EventText
 from events.models.job import Job
 from events.models.ledger import LedgerEntry
 from events.models.load import LoadLevel
 from events.models.poison import Poison
 from events.models.process import Heartbeat
+from events.models.saved_view import SavedView
 from events.models.subscription import Epoch, Lane, Secret, Subscription
 from events.models.tenant import Tenant
 
@@ -23,6 +25,7 @@ __all__ = [
     "Epoch",
     "Event",
     "EventIdentity",
+    "EventText",
     "FanOut",
     "FinishedDelivery",
     "Heartbeat",
@@ -32,6 +35,7 @@ __all__ = [
     "LoadLevel",
     "OwedDelivery",
     "Poison",
+    "SavedView",
     "Secret",
     "Subscription",
     "Tenant",
