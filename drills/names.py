@@ -67,6 +67,7 @@ class Names(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
+        self._proxies.at_end(transport.close)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if not self.down:

@@ -179,6 +179,11 @@ class Proxy:
         """Ends every connection, or those from some ports, in order or with a reset; how many."""
         return self._proxies.run(self._cut(reset=reset, ports=ports))
 
+    def close(self) -> None:
+        """Listens no more."""
+        if self._server is not None:
+            self._server.close()
+
     async def _cut(self, *, reset: bool, ports: Collection[int] | None = None) -> int:
         links = [link for link in self._links if ports is None or link.port in ports]
         for link in links:
@@ -192,8 +197,7 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _leave(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self.close()
         await self._cut(reset=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -216,6 +220,7 @@ class Proxies:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._closing: list[Callable[[], object]] = []
 
     def __enter__(self) -> Proxies:
         self._thread.start()
@@ -228,7 +233,13 @@ class Proxies:
         self._loop.close()
 
     def before(self, connect: Connect) -> Proxy:
-        return Proxy(self, connect)
+        made = Proxy(self, connect)
+        self.at_end(made.close)
+        return made
+
+    def at_end(self, close: Callable[[], object]) -> None:
+        """Has something closed, in the loop, before it ends."""
+        self._closing.append(close)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs something in the loop and waits for it."""
@@ -238,6 +249,8 @@ class Proxies:
         self._loop.call_soon_threadsafe(act)
 
     async def _end(self) -> None:
+        for close in self._closing:
+            close()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
@@ -20,9 +19,8 @@ WANTED = {"path": "/events/", "query": "type=order.*&before=x&source=", "name": 
 
 def other(role: Role) -> Client:
     """Somebody else."""
-    user = User.objects.create_user(f"other-{role}")
-    user.groups.add(Group.objects.get(name=role))
     client = Client()
+    user = pages.person(role, f"other-{role}")
     client.force_login(user, "django.contrib.auth.backends.ModelBackend")
     return client
 
