@@ -28,7 +28,7 @@ PLAIN = (
     *("/subscriptions/", "/deliveries/", "/deliveries/?state=dead", "/deliveries/?status=404"),
     *("/dead-letters/", "/dead-letters/all/", "/replays/", "/bulk/", "/audit/", "/health/"),
     *("/alerts/", "/drills/", "/settings/", "/keys/", "/users/", "/start/", "/rehearsal/"),
-    *("/search/?q=seeded", "/replays/new/"),
+    *("/search/?q=seeded", "/replays/new/", "/replays/new/?source=dead_letters"),
 )
 FOUND_ON = {
     "/events/": r"/events/evt_\w+/",

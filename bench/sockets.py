@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from bench.measure import Line
-from bench.stack import Stack
+from bench.stack import Stack, free_port
 
 SOCKETS = 500
 A_USER = 6
@@ -126,7 +126,7 @@ class Sockets:
 
     async def _freshness(self, viewer: Viewer) -> Line:
         """From the answer to a publish until a frame has its deliveries in the ledger."""
-        fields = {"url": "http://127.0.0.1:9/", "types": ["bench.looked"]}
+        fields = {"url": f"http://127.0.0.1:{free_port()}/", "types": ["bench.looked"]}
         made = self._stack.api("POST", "/subscriptions", fields)
         self._stack.api("POST", f"/subscriptions/{made['id']}/pause", {})
         created = self._stack.api("GET", "/status")["ledger"]["created"]

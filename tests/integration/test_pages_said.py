@@ -80,7 +80,7 @@ def test_the_page_says_how_far_was_searched_and_counts_its_queries() -> None:
     client.get(reverse("events"), {"q": "word"})
     with pages.at_most(13):
         shown = pages.text_of(client.get(reverse("events"), {"q": "word"}))
-    assert "Searched: events up to" in shown
+    assert "Searched: all that came in until" in shown
 
 
 def test_a_file_holds_what_was_searched_for() -> None:
