@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
+import msgspec
 from django.db.models import Q
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
+from dlq.amend import send_amended
 from dlq.api.replays import ReplayShown
 from dlq.models import DeadLetter, LetterState, Signature
 from dlq.models.replay import ReplaySource
@@ -19,6 +22,7 @@ from dlq.select import Criteria, narrowed
 from dlq.settle import discard
 from events.api.callers import MANAGE, READ, Request
 from events.api.inputs import (
+    Body,
     DeadLetterId,
     DeliveryId,
     EventId,
@@ -30,7 +34,9 @@ from events.api.inputs import (
 from events.api.pages import Page, Paging, bad_cursor, cursor_of, equal, place_of, rows_of
 from events.api.refusals import Refused
 from events.keys import Caller
+from events.models import Subscription
 from events.operate import WrongState
+from events.problems import Code, Problem
 
 router = Router()
 
@@ -152,6 +158,52 @@ def replay_dead_letter(request: Request, letter_id: DeadLetterId) -> Status[Repl
         token=secrets.token_urlsafe(),
     )
     return Status(202, ReplayShown.of(start(order, actor=request.auth.actor)))
+
+
+class Amendment(Body):
+    """The event's data as it should have been: `data`, or `data_base64` for what is no JSON."""
+
+    data: Any = None
+    data_base64: str | None = None
+    target: SubscriptionId | None = Field(default=None, description="By default where it failed.")
+    keep_open: bool = Field(default=False, description="Leave the dead letter on the list.")
+
+
+class AmendedShown(BaseModel):
+    """The new event, and its one delivery."""
+
+    event: EventId
+    delivery: DeliveryId
+
+
+@router.post("/dead-letters/{letter_id}/amend", auth=MANAGE, response={202: AmendedShown})
+def amend_dead_letter(
+    request: Request, letter_id: DeadLetterId, body: Amendment
+) -> Status[AmendedShown]:
+    """Owes a new event with other data to one subscription, and settles the letter.
+
+    The new event has an id of its own and names the first one in the extension `redriveamends`.
+    """
+    row = _seen(request.auth, letter_id)
+    if body.target is not None:
+        mine = Subscription.objects.seen_by(request.auth.tenant).filter(id=body.target)
+        if not mine.exists():
+            detail = "There is no such subscription."
+            raise Refused(Problem(Code.INVALID_FIELD, detail, pointer="/target"))
+    made = send_amended(
+        row.id, _data(body), to=body.target, keep=body.keep_open, actor=request.auth.actor
+    )
+    return Status(202, AmendedShown(event=made.event, delivery=made.delivery))
+
+
+def _data(body: Amendment) -> bytes:
+    if body.data_base64 is None:
+        return msgspec.json.encode(body.data)
+    try:
+        return base64.b64decode(body.data_base64, validate=True)
+    except ValueError:
+        problem = Problem(Code.INVALID_FIELD, "It is not base64.", pointer="/data_base64")
+        raise Refused(problem) from None
 
 
 @router.post("/dead-letters/{letter_id}/discard", auth=MANAGE, response=LetterShown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import letters, replays
+from dlq.console import amend, letters, replays
 from events.console import paths
 
 paths.register()
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path(_GROUP + "discard/", letters.discard_group, name="dead-letter-group-discard"),
     path(_GROUP + "restore/", letters.restore_group, name="dead-letter-group-restore"),
     path(_LETTER, letters.dead_letter, name="dead-letter"),
+    path(_LETTER + "amend/", amend.amend, name="dead-letter-amend"),
     path(_LETTER + "discard/", letters.discard, name="dead-letter-discard"),
     path(_LETTER + "restore/", letters.restore, name="dead-letter-restore"),
     path("replays/", replays.replays, name="replays"),

@@ -105,7 +105,11 @@ def caller(identity: str, scope: str) -> Rest:
 
 def call(rest: Rest, method: str, path: str, world: World) -> Answer:
     filled = re.sub(r"{(\w+)}", lambda found: world[found[1]], path)
-    asked = {"explain": {"event_id": world["event_id"]}, "rate": {"rate": 5.0}}
+    asked = {
+        "explain": {"event_id": world["event_id"]},
+        "rate": {"rate": 5.0},
+        "amend": {"data": 2},
+    }
     body = {} if method == "PATCH" else asked.get(path.rpartition("/")[2])
     return rest.call(method, filled, body)
 
