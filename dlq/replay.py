@@ -37,26 +37,15 @@ SAMPLE = 5
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a replay would do: sources in all, for each subscription, and a few of them."""
+    """What a replay would do: sources in all, for each subscription, and a few of them.
+
+    `delivered` meet the criteria too and are left out, since their endpoint was delivered them.
+    """
 
     total: int
     by_subscription: dict[UUID, int]
     sample: Sequence[DeadLetter | Event]
-
-
-def plan(source: ReplaySource, criteria: Criteria, *, target: UUID | None) -> Plan:
-    """Counts what `start` would replay now, and writes nothing."""
-    if source is ReplaySource.EVENTS:
-        events = select.events(criteria)
-        total = events.count()
-        return Plan(total, {target: total} if target else {}, list(events.order_by("-id")[:SAMPLE]))
-    letters = select.dead_letters(criteria)
-    counted = letters.values_list("subscription").annotate(n=Count("id")).order_by()
-    counts = {target or subscription: n for subscription, n in counted}
-    total = sum(n for _, n in counted)
-    if target is not None:
-        counts = {target: total}
-    return Plan(total, counts, list(letters.order_by("-id")[:SAMPLE]))
+    delivered: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +53,8 @@ class Order:
     """What to replay. `target` None sends dead letters where they failed; events need one.
 
     `token` makes repeats of the order one replay. `fresh` gives the deliveries a webhook-id of
-    their own, so that receivers take them for news. `rate` is deliveries a second.
+    their own, so that receivers take them for news. `rate` is deliveries a second. `again` sends
+    also what its endpoint was delivered already.
     """
 
     source: ReplaySource
@@ -73,6 +63,31 @@ class Order:
     target: UUID | None = None
     rate: float | None = None
     fresh: bool = False
+    again: bool = False
+
+
+def plan(order: Order) -> Plan:
+    """Counts what `start` would replay now, and writes nothing."""
+    found = _sources(order.source, order.criteria, target=order.target, again=order.again)
+    sample = list(found.order_by("-id")[:SAMPLE])
+    if order.source is ReplaySource.EVENTS:
+        total = found.count()
+        counts = {order.target: total} if order.target else {}
+    else:
+        counted = found.values_list("subscription").annotate(n=Count("id")).order_by()
+        counts = dict(counted)
+        total = sum(counts.values())
+        counts = counts if order.target is None else {order.target: total}
+    every = _sources(order.source, order.criteria, target=None, again=True)
+    return Plan(total, counts, sample, 0 if order.again else every.count() - total)
+
+
+def _sources(source: str, criteria: Criteria, *, target: UUID | None, again: bool) -> QuerySet[Any]:
+    is_event = source == ReplaySource.EVENTS
+    found: QuerySet[Any] = select.events(criteria) if is_event else select.dead_letters(criteria)
+    if again:
+        return found
+    return select.undelivered(found, event="id" if is_event else "event", target=target)
 
 
 def start(order: Order, *, actor: str) -> Replay:
@@ -88,7 +103,8 @@ def start(order: Order, *, actor: str) -> Replay:
         tenant=criteria.tenant,
         rate=order.rate,
         fresh=order.fresh,
-        total=plan(order.source, criteria, target=order.target).total,
+        again=order.again,
+        total=plan(replace(order, criteria=criteria)).total,
         token=order.token,
         created_by=actor,
     )
@@ -188,9 +204,10 @@ def _allowed(job: Any) -> int:
 
 def _next_sources(job: Replay, many: int) -> list[_Letter] | list[Event]:
     criteria = Criteria.from_json(job.criteria)
+    found = _sources(job.source, criteria, target=job.target, again=job.again)
     if job.source == ReplaySource.EVENTS:
-        return list(_after(select.events(criteria), job.cursor)[:many])
-    letters = list(_after(select.dead_letters(criteria), job.cursor).select_for_update()[:many])
+        return list(_after(found, job.cursor)[:many])
+    letters = list(_after(found, job.cursor).select_for_update()[:many])
     ids = [letter.id for letter in letters]
     known = dict(Delivery.objects.filter(id__in=ids).values_list("id", "webhook_id"))
     return [_Letter(letter, known.get(letter.id, letter.id)) for letter in letters]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from dlq.models import DeadLetter
@@ -15,6 +16,8 @@ from events.models import Event, FinishedDelivery
 from events.models.event import EventQuerySet
 from events.models.typed import typed
 from events.rules.states import DeliveryState
+
+Sources = TypeVar("Sources", bound="QuerySet[Any]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,3 +95,15 @@ def events(wanted: Criteria) -> EventQuerySet:
     if wanted.tenant is not None:
         found = found.filter(tenant=wanted.tenant)
     return found.filter(typed("type", wanted.type))
+
+
+def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:
+    """Those whose event was never delivered to the target, or to where they failed.
+
+    `event` is the name of the sources' column with the event's id.
+    """
+    to: Any = target or OuterRef("subscription")
+    taken = FinishedDelivery.objects.filter(
+        event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
+    )
+    return found.filter(~Exists(taken))

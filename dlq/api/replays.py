@@ -64,6 +64,7 @@ class ReplayOrder(Body):
     target: SubscriptionId | None = Field(default=None, description="By default where they failed.")
     rate: float | None = Field(default=None, gt=0, le=100_000, description="Deliveries a second.")
     fresh: bool = Field(default=False, description="Gives receivers new webhook-ids.")
+    again: bool = Field(default=False, description="Also what its endpoint was delivered already.")
     dry_run: bool = Field(default=False, description="Only counts.")
 
 
@@ -81,6 +82,7 @@ class ReplayShown(BaseModel):
     tenant: str | None
     rate: float | None
     fresh: bool
+    again: bool
     state: str = Field(description="running, done or cancelled.")
     total: int
     made: int
@@ -103,6 +105,7 @@ class PlanShown(BaseModel):
 
     dry_run: Literal[True] = True
     total: int
+    delivered: int = Field(description="Left out: their endpoint was delivered them already.")
     by_subscription: dict[str, int]
     sample: list[str] = Field(description="Some of the dead letters or events.")
 
@@ -111,6 +114,7 @@ class PlanShown(BaseModel):
         shares = found.by_subscription.items()
         return cls(
             total=found.total,
+            delivered=found.delivered,
             by_subscription={ids.encode(Prefix.SUBSCRIPTION, to): n for to, n in shares},
             sample=[row.public_id for row in found.sample],
         )
@@ -135,7 +139,7 @@ def start_replay(request: Request, body: ReplayOrder, token: Token) -> Status[An
     """
     order = _order(request.auth, body, token)
     if body.dry_run:
-        found = replay.plan(order.source, order.criteria, target=order.target)
+        found = replay.plan(order)
         return Status(200, PlanShown.of(found))
     row = replay.start(order, actor=request.auth.actor)
     if not _same(order, row):
@@ -188,6 +192,7 @@ def _order(caller: Caller, body: ReplayOrder, token: str | None) -> Order:
         target=None if target is None else target.id,
         rate=body.rate,
         fresh=body.fresh,
+        again=body.again,
     )
 
 
@@ -250,8 +255,8 @@ def _same(order: Order, row: Replay) -> bool:
     kept = Criteria.from_json(row.criteria)
     if order.criteria.before is None:
         kept = replace(kept, before=None)
-    ordered = (order.source, order.criteria, order.target, order.fresh)
-    return ordered == (row.source, kept, row.target, row.fresh)
+    ordered = (order.source, order.criteria, order.target, order.fresh, order.again)
+    return ordered == (row.source, kept, row.target, row.fresh, row.again)
 
 
 def _seen(caller: Caller, wanted: UUID) -> Replay:

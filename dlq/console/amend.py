@@ -22,7 +22,8 @@ from events.rules.ids import Prefix
 
 
 class AmendForm(forms.Form):
-    data = forms.CharField(
+    content = forms.CharField(
+        label="Data",
         widget=forms.Textarea(attrs={"rows": 16, "spellcheck": "false", "class": "mono"}),
         required=False,
         strip=False,
@@ -43,11 +44,11 @@ def amend(request: HttpRequest, letter: UUID) -> HttpResponse:
     row = get_object_or_404(DeadLetter, id=letter)
     event = Event.objects.filter(id=row.event).first()
     text = None if event is None else _text(bytes(event.data))
-    form = AmendForm(request.POST or None, initial={"data": text})
+    form = AmendForm(request.POST or None, initial={"content": text})
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         # A browser sends each line break as two characters.
-        data = given["data"].replace("\r\n", "\n").encode()
+        data = given["content"].replace("\r\n", "\n").encode()
         try:
             made = send_amended(
                 row.id, data, to=given["to"], keep=given["keep"], actor=actor_of(request)

@@ -39,9 +39,10 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """`digest` tells whether a later look finds the same."""
+    """`digest` tells whether a later look finds the same; `delivered` are left out."""
 
     total: int
+    delivered: int
     shares: Sequence[Share]
     sample: Sequence[DeadLetter | Event]
     rate: float | None
@@ -52,11 +53,12 @@ class DryRun:
 def dry_run(order: Order) -> DryRun:
     """Counts exactly, and writes nothing. Raises paging.TooLate where that takes too long."""
     with in_time(SECONDS):
-        found = plan(order.source, order.criteria, target=order.target)
+        found = plan(order)
         known = subscriptions_of(found.by_subscription)
     counted = sorted(found.by_subscription.items(), key=lambda pair: -pair[1])
     return DryRun(
         total=found.total,
+        delivered=found.delivered,
         shares=[Share(known.get(subscription), count) for subscription, count in counted],
         sample=found.sample,
         rate=order.rate,
@@ -72,6 +74,7 @@ def _digest(order: Order, found: Plan) -> str:
         "criteria": order.criteria.as_json(),
         "target": str(order.target),
         "fresh": order.fresh,
+        "again": order.again,
         "counts": sorted((str(subscription), n) for subscription, n in counts.items()),
         "total": found.total,
     }

@@ -54,6 +54,11 @@ class ReplayForm(forms.Form):
         label="Give them new webhook-ids",
         help_text="Receivers that drop repeats then take them for news.",
     )
+    again = forms.BooleanField(
+        required=False,
+        label="Send again what was delivered",
+        help_text="Otherwise what the endpoint was delivered already is left out.",
+    )
     group = forms.UUIDField(required=False, widget=forms.HiddenInput)
     replay = IdField(Prefix.REPLAY, widget=forms.HiddenInput)
     ids = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40_000)
@@ -88,6 +93,7 @@ class ReplayForm(forms.Form):
             target=values["target"],
             rate=values["rate"],
             fresh=values["fresh"],
+            again=values["again"],
         )
 
     def as_posted(self, order: Order, *, digest: str) -> dict[str, str]:
@@ -96,7 +102,7 @@ class ReplayForm(forms.Form):
         kept = {name: str(self.data.get(name, "")) for name in self.fields}
         moments = {"since": criteria.since, "before": criteria.before}
         kept |= {name: at.isoformat() for name, at in moments.items() if at is not None}
-        kept["fresh"] = "on" if order.fresh else ""
+        kept |= {"fresh": "on" if order.fresh else "", "again": "on" if order.again else ""}
         return {**kept, "token": order.token, "digest": digest}
 
     def _ids(self, source: ReplaySource, text: str) -> tuple[UUID, ...]:

@@ -44,7 +44,8 @@ class Replay(models.Model):
 
     `cursor` is the last source that was looked at; it moves in the transaction that makes the
     deliveries, so a kill at any moment loses and repeats nothing. `token` makes a double click
-    one replay. `rate` is deliveries a second, None for as fast as it goes.
+    one replay. `rate` is deliveries a second, None for as fast as it goes. `again` sends also what
+    its endpoint was delivered already.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -54,6 +55,7 @@ class Replay(models.Model):
     tenant = models.TextField(null=True)  # noqa: DJ001 - no tenant is not the tenant ""
     rate = models.FloatField(null=True)
     fresh = models.BooleanField(default=False)
+    again = models.BooleanField(default=False)
     state = models.TextField(choices=[(s, s) for s in ReplayState], default=ReplayState.RUNNING)
     total = models.BigIntegerField()
     made = models.BigIntegerField(default=0)

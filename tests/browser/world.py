@@ -52,8 +52,15 @@ class World:
 
     @property
     def operator_pages(self) -> Sequence[str]:
+        amend = f"/dead-letters/{self.dead}/amend/"
         dry_run = f"/replays/new/?source=dead_letters&subscription={self.failing}"
-        return ["/replays/new/", dry_run, "/deliveries/bulk/?verb=cancel&all=1", "/debugger/"]
+        return [
+            "/replays/new/",
+            dry_run,
+            "/deliveries/bulk/?verb=cancel&all=1",
+            "/debugger/",
+            amend,
+        ]
 
     @property
     def admin_pages(self) -> Sequence[str]:

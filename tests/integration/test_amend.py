@@ -102,11 +102,11 @@ def test_the_page_shows_the_data_and_keeps_what_was_typed_when_it_is_wrong() -> 
     with pages.at_most(12):
         shown = pages.text_of(client.get(path))
     assert "{&quot;n&quot;:1}" in shown
-    wrong = client.post(path, {"data": '{"n":'})
+    wrong = client.post(path, {"content": '{"n":'})
     assert wrong.status_code == 422
     assert "It is not JSON" in pages.text_of(wrong)
     assert "{&quot;n&quot;:</textarea>" in pages.text_of(wrong)
-    assert posted(client, letter, data='{"n":\r\n3}') == 302
+    assert posted(client, letter, content='{"n":\r\n3}') == 302
     assert bytes(Event.objects.latest("id").data) == b'{"n":\n3}'
 
 
@@ -114,7 +114,7 @@ def test_a_viewer_may_neither_look_nor_send() -> None:
     letter = dead()
     client = pages.signed_in(Role.VIEWER)
     assert client.get(reverse("dead-letter-amend", args=[letter.id])).status_code == 403
-    assert posted(client, letter, data='{"n":3}') == 403
+    assert posted(client, letter, content='{"n":3}') == 403
 
 
 def test_over_rest_it_takes_json_or_bytes() -> None:

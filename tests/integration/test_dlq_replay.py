@@ -198,10 +198,10 @@ def test_a_dry_run_counts_and_writes_nothing() -> None:
     one, two = make.subscription(types=["a"]), make.subscription(types=["a", "b"])
     make.published(make.event(type="a"), make.event(type="b"))
     make.recorded(Responded(500))
-    found = plan(ReplaySource.DEAD_LETTERS, Criteria(), target=None)
+    found = plan(order())
     assert (found.total, found.by_subscription) == (3, {one.id: 1, two.id: 2})
     assert len(found.sample) == 3
-    assert plan(ReplaySource.DEAD_LETTERS, Criteria(), target=one.id).by_subscription == {one.id: 3}
+    assert plan(order(target=one.id)).by_subscription == {one.id: 3}
     assert Replay.objects.count() == 0
 
 
@@ -281,5 +281,5 @@ def test_what_a_replay_made_and_died_again_is_replayed_again_and_nothing_else(
     for claimed in make.claims():
         record([make.result(claimed, Responded(500))], worker="w")
     make.dead(make.subscription(), 2)
-    again = plan(ReplaySource.DEAD_LETTERS, Criteria(replay=first.id), target=None)
+    again = plan(order(criteria=Criteria(replay=first.id)))
     assert again.total == 3
