@@ -28,6 +28,11 @@ WITH death AS MATERIALIZED (
     ON CONFLICT (id) DO UPDATE SET
         last_at = greatest(known.last_at, excluded.last_at),
         total = known.total + excluded.total, open = known.open + excluded.open
+), hours AS (
+    INSERT INTO dlq_deathhour AS known (signature_id, hour, died)
+    SELECT signature, date_trunc('hour', died_at, 'UTC'), count(*)
+    FROM death GROUP BY 1, 2 ORDER BY 1, 2
+    ON CONFLICT (signature_id, hour) DO UPDATE SET died = known.died + excluded.died
 )
 INSERT INTO dlq_deadletter (
     id, event_id, subscription_id, owner, event_type, signature_id, state, attempts, status,

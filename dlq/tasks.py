@@ -1,11 +1,17 @@
-"""The periodic job of this app."""
+"""The periodic jobs of this app."""
 
 from __future__ import annotations
 
-from celery import shared_task
+from datetime import timedelta
 
-from dlq.models import Replay
+from celery import shared_task
+from django.db.models.functions import Now
+
+from dlq.models import DeathHour, Replay
 from dlq.replay import step
+
+FORGOTTEN = timedelta(days=2)
+"""The age at which the count of an hour is of no use any more."""
 
 
 @shared_task(name="dlq.replay")
@@ -14,3 +20,9 @@ def replay_running() -> None:
     for replay in Replay.objects.running().values_list("id", flat=True):
         while step(replay):
             pass
+
+
+@shared_task(name="dlq.forget")
+def forget_hours() -> None:
+    """Drops the hourly counts of groups that nobody is shown."""
+    DeathHour.objects.filter(hour__lt=Now() - FORGOTTEN).delete()

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from dlq.console.sparks import Spark, sparks_of
 from dlq.models import Signature
 from events.console.inputs import decoded_or_none
 from events.console.named import subscriptions_of
@@ -28,6 +30,7 @@ class Group:
     row: Signature
     to: Subscription | None
     side: str
+    spark: Spark
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ def groups_of(request: HttpRequest) -> Groups:
     rows = list(found[: SIZE + 1])
     more, rows = len(rows) > SIZE, rows[:SIZE]
     known = subscriptions_of(row.subscription for row in rows)
-    groups = [Group(row, known.get(row.subscription), side_of(row)) for row in rows]
+    sparks = sparks_of([row.id for row in rows], timezone.now())
+    groups = [Group(row, known.get(row.subscription), side_of(row), sparks[row.id]) for row in rows]
     return Groups(groups, f"{rows[-1].last_at.isoformat()}{_KEY}{rows[-1].id}" if more else None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import amend, letters, replays
+from dlq.console import amend, letters, picked, replays
 from events.console import paths
 
 paths.register()
@@ -15,6 +15,7 @@ _GROUP = "dead-letters/groups/<uuid:group>/"
 urlpatterns: list[URLPattern] = [
     path("dead-letters/", letters.dead_letters, name="dead-letters"),
     path("dead-letters/all/", letters.letters, name="dead-letters-all"),
+    path("dead-letters/picked/", picked.picked, name="dead-letters-picked"),
     path(_GROUP, letters.group, name="dead-letter-group"),
     path(_GROUP + "discard/", letters.discard_group, name="dead-letter-group-discard"),
     path(_GROUP + "restore/", letters.restore_group, name="dead-letter-group-restore"),

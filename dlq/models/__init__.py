@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dlq.models.dead_letter import DeadLetter, LetterState, Signature
+from dlq.models.death_hour import DeathHour
 from dlq.models.replay import Replay, ReplayState
 
-__all__ = ["DeadLetter", "LetterState", "Replay", "ReplayState", "Signature"]
+__all__ = ["DeadLetter", "DeathHour", "LetterState", "Replay", "ReplayState", "Signature"]

@@ -1,0 +1,23 @@
+"""How many died in each hour, for each group of dead letters."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class DeathHour(models.Model):
+    """Counted in the transaction that buries, so that a group's last day is read from a few rows.
+
+    `hour` is its beginning, in UTC.
+    """
+
+    pk = models.CompositePrimaryKey("signature", "hour")
+    signature = models.UUIDField(db_column="signature_id")
+    hour = models.DateTimeField()
+    died = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index("hour", name="death_hour")]
+
+    def __str__(self) -> str:
+        return f"{self.died} in the hour from {self.hour}"

@@ -1,0 +1,90 @@
+"""Groups show their last day; dead letters are ticked and replayed or discarded together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db.models import F
+from django.urls import reverse
+from django.utils import timezone
+
+from dlq.console.sparks import sparks_of
+from dlq.models import DeadLetter, DeathHour, Signature
+from dlq.tasks import forget_hours
+from events.roles import Role
+from tests import make, pages
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_hour_of_a_group_is_counted_as_it_is_buried() -> None:
+    to = make.subscription()
+    make.dead(to, 3)
+    make.dead(to, 2)
+    group = Signature.objects.get()
+    spark = sparks_of([group.id], timezone.now())[group.id]
+    assert (spark.total, spark.most) == (5, 5)
+    DeathHour.objects.update(hour=F("hour") - timedelta(hours=3))
+    later = sparks_of([group.id], timezone.now())[group.id]
+    assert later.path.count("M") == 1
+    assert later.path != spark.path
+
+
+def test_the_list_of_groups_draws_it_with_words_beside() -> None:
+    make.dead(make.subscription(), 4)
+    client = pages.signed_in(Role.VIEWER)
+    with pages.at_most(12):
+        shown = pages.text_of(client.get(reverse("dead-letters")))
+    assert "4 died in 24 hours, at most 4 in an hour" in shown
+
+
+def test_old_hours_are_forgotten_and_no_letter_with_them() -> None:
+    make.dead(make.subscription(), 1)
+    DeathHour.objects.update(hour=F("hour") - timedelta(days=3))
+    forget_hours()
+    assert not DeathHour.objects.exists()
+    assert DeadLetter.objects.count() == 1
+
+
+def ticked(many: int) -> list[str]:
+    letters = DeadLetter.objects.order_by("id")[:many]
+    return [letter.public_id for letter in letters]
+
+
+def test_what_is_ticked_goes_on_to_the_dry_run_of_its_replay() -> None:
+    make.dead(make.subscription(), 3)
+    client = pages.signed_in(Role.OPERATOR)
+    form = {"ids": ticked(2), "verb": "replay"}
+    answer = client.post(reverse("dead-letters-picked"), form)
+    assert answer.status_code == 302
+    assert "Replay 2 dead letters to 1 endpoint" in pages.text_of(client.get(answer["Location"]))
+
+
+def test_what_is_ticked_is_discarded_and_the_list_comes_back() -> None:
+    make.dead(make.subscription(), 3)
+    client = pages.signed_in(Role.OPERATOR)
+    back = "/dead-letters/all/?type=order.paid"
+    form = {"ids": ticked(2), "verb": "discard", "back": back}
+    answer = client.post(reverse("dead-letters-picked"), form, follow=True)
+    assert answer.redirect_chain == [(back, 302)]
+    assert "Discarded 2." in pages.text_of(answer)
+    assert DeadLetter.objects.open().count() == 1
+
+
+@pytest.mark.parametrize(
+    "back", ["https://elsewhere.example/", "//elsewhere.example", "/settings/"]
+)
+def test_it_leads_back_to_lists_of_dead_letters_only(back: str) -> None:
+    client = pages.signed_in(Role.OPERATOR)
+    answer = client.post(reverse("dead-letters-picked"), {"ids": ["x"], "back": back})
+    assert answer["Location"] == reverse("dead-letters-all")
+
+
+def test_a_viewer_has_nothing_to_tick_and_may_not_post() -> None:
+    make.dead(make.subscription(), 1)
+    client = pages.signed_in(Role.VIEWER)
+    assert 'name="ids"' not in pages.text_of(client.get(reverse("dead-letters-all")))
+    form = {"ids": ticked(1), "verb": "discard"}
+    assert client.post(reverse("dead-letters-picked"), form).status_code == 403
+    assert DeadLetter.objects.open().count() == 1
