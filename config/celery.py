@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -48,6 +49,8 @@ def _options() -> dict[str, Any]:
         "redis_socket_connect_timeout": 1.0,
     }
 
+
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "config.broker:Transport"))
 
 app = Celery("redrive")
 # Read at first use: whatever imports this package does not need a configured environment, such

@@ -4,27 +4,43 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from dlq import select
 from dlq.models import DeadLetter, LetterState, Signature
+from dlq.models.dead_letter import DeadLetterQuerySet
 from dlq.select import Criteria
 from events import hooks
 from events.audit import note
 
-AT_ONCE = 1_000
+AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """`at` is the moment that all letters of one discard have, by which it is undone."""
+
+    count: int
+    at: datetime
 
 
 def settle(
-    letters: Sequence[DeadLetter], state: LetterState, *, by: str, replay: UUID | None = None
+    letters: Sequence[DeadLetter],
+    state: LetterState,
+    *,
+    by: str,
+    replay: UUID | None = None,
+    at: datetime | None = None,
 ) -> None:
     """Moves open letters that the caller holds, and counts them out of their groups."""
     DeadLetter.objects.filter(id__in=[letter.id for letter in letters]).update(
-        state=state, settled_at=Now(), settled_by=by, replay=replay
+        state=state, settled_at=at or Now(), settled_by=by, replay=replay
     )
     counts = Counter(letter.signature_id for letter in letters)
     for signature, count in sorted(counts.items()):
@@ -32,49 +48,72 @@ def settle(
     hooks.changed_on_commit(*(letter.public_id for letter in letters))
 
 
-def discard(criteria: Criteria, *, actor: str) -> int:
-    """Takes the open letters that meet the criteria off the list; gives how many.
+def discard(criteria: Criteria, *, actor: str) -> Discarded:
+    """Takes the open letters that meet the criteria off the list, a slice a transaction.
 
-    Their deliveries stay `dead` in the ledger: nothing is forgotten, only put away.
+    Their deliveries stay `dead` in the ledger: nothing is forgotten, only put away. Where it was
+    cut off, the same discard goes on with the rest.
+    """
+    total, at = 0, _now()
+    while count := _discard_some(criteria, actor, at):
+        total += count
+    return Discarded(total, at)
+
+
+@transaction.atomic
+def _discard_some(criteria: Criteria, actor: str, at: datetime) -> int:
+    letters = _held(select.dead_letters(criteria))
+    if letters:
+        settle(letters, LetterState.DISCARDED, by=actor, at=at)
+        _note(actor, "discard", letters, criteria)
+    return len(letters)
+
+
+def restore(criteria: Criteria, *, actor: str, at: datetime | None = None) -> int:
+    """Puts discarded letters that meet the criteria back; gives how many.
+
+    `at` is the moment of one discard: it undoes that one only.
     """
     total = 0
-    while True:
-        with transaction.atomic():
-            found = select.dead_letters(criteria).order_by("id").select_for_update()
-            letters = list(found[:AT_ONCE])
-            if not letters:
-                break
-            settle(letters, LetterState.DISCARDED, by=actor)
-            for letter in letters if len(letters) == 1 else ():
-                note(actor, "discard", letter.public_id, tenant=letter.owner)
-            if len(letters) > 1:
-                after = {"letters": len(letters), **criteria.as_json()}
-                note(actor, "discard", "dead letters", tenant=criteria.tenant, after=after)
-        total += len(letters)
-    return total
-
-
-def restore(criteria: Criteria, *, actor: str) -> int:
-    """Undoes a discard: puts discarded letters that meet the criteria back; gives how many."""
-    total = 0
-    while count := _restore_some(criteria, actor):
+    while count := _restore_some(criteria, actor, at):
         total += count
     return total
 
 
 @transaction.atomic
-def _restore_some(criteria: Criteria, actor: str) -> int:
+def _restore_some(criteria: Criteria, actor: str, at: datetime | None) -> int:
     put_away = DeadLetter.objects.filter(state=LetterState.DISCARDED)
-    found = select.narrowed(put_away, criteria).order_by("id").select_for_update()
-    letters = list(found[:AT_ONCE])
+    found = put_away if at is None else put_away.filter(settled_at=at)
+    letters = _held(select.narrowed(found, criteria))
     if not letters:
         return 0
-    ids = [letter.id for letter in letters]
-    DeadLetter.objects.filter(id__in=ids).update(
+    DeadLetter.objects.filter(id__in=[letter.id for letter in letters]).update(
         state=LetterState.OPEN, settled_at=None, settled_by=""
     )
     for signature, count in sorted(Counter(letter.signature_id for letter in letters).items()):
         Signature.objects.filter(id=signature).update(open=F("open") + count)
-    note(actor, "restore", "dead letters", tenant=criteria.tenant, after={"letters": len(ids)})
+    _note(actor, "restore", letters, criteria)
     hooks.changed_on_commit(*(letter.public_id for letter in letters))
     return len(letters)
+
+
+def _held(found: DeadLetterQuerySet) -> list[DeadLetter]:
+    """The next slice, locked."""
+    rows = found.order_by("id").only("id", "signature_id", "owner").select_for_update()
+    return list(rows[:AT_ONCE])
+
+
+def _note(actor: str, verb: str, letters: Sequence[DeadLetter], criteria: Criteria) -> None:
+    if len(letters) == 1:
+        note(actor, verb, letters[0].public_id, tenant=letters[0].owner)
+    else:
+        after = {"letters": len(letters), **criteria.as_json()}
+        note(actor, verb, "dead letters", tenant=criteria.tenant, after=after)
+
+
+def _now() -> datetime:
+    """By PostgreSQL's clock, as every moment of a letter is."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now

@@ -133,14 +133,20 @@ def broker_gone(rig: Rig) -> str:
         here = _sent_by(rig, "dispatcher", began)
     if not here:
         raise Broken("nothing was delivered while the broker was away")
-    back, workers = time.time(), _pids(rig)
-    took = until("a send by a worker", lambda: _sent_by(rig, "worker", back) > 0, within=20)
-    if workers != before:
-        raise Broken("processes were restarted")
+    took = _workers_again(rig, before)
     return (
         f"refused for {seconds:.0f} s: {here:,} sends by the dispatcher itself; "
         f"workers, not restarted, send again after {took:.1f} s"
     )
+
+
+def _workers_again(rig: Rig, before: set[int]) -> float:
+    """Seconds until a worker sends again, none of them a new one."""
+    back = time.time()
+    took = until("a send by a worker", lambda: _sent_by(rig, "worker", back) > 0, within=20)
+    if _pids(rig) != before:
+        raise Broken("processes were restarted")
+    return took
 
 
 def _pids(rig: Rig) -> set[int]:
@@ -160,13 +166,18 @@ def _sent_by(rig: Rig, role: str, since: float) -> int:
 
 
 def broker_killed(rig: Rig) -> str:
-    """It stands still, then it is killed and starts empty."""
+    """It stands still, then it is killed and starts empty; nobody else is restarted."""
+    before = _pids(rig)
     for process in rig.processes("redis"):
         send(process, signal.SIGSTOP)
     time.sleep(3)
     for process in rig.processes("redis"):
         send(process, signal.SIGKILL)
-    return "SIGSTOP for 3 s, kill -9, started empty"
+    took = _workers_again(rig, before)
+    return (
+        "SIGSTOP for 3 s, kill -9, started empty; "
+        f"workers, not restarted, send again after {took:.1f} s"
+    )
 
 
 def receivers_slow(rig: Rig) -> str:

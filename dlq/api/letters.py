@@ -210,7 +210,7 @@ def _data(body: Amendment) -> bytes:
 def discard_dead_letter(request: Request, letter_id: DeadLetterId) -> LetterShown:
     """Takes it off the list; its delivery stays dead. 409 if it is settled already."""
     row = _seen(request.auth, letter_id)
-    if not discard(Criteria(ids=(row.id,)), actor=request.auth.actor):
+    if not discard(Criteria(ids=(row.id,)), actor=request.auth.actor).count:
         raise WrongState(f"It is {_seen(request.auth, letter_id).state} already.")
     return LetterShown.of(_seen(request.auth, letter_id))
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
-from dlq import select, settle
+from dlq import select
 from dlq.console.groups import groups_of, side_of
 from dlq.models import DeadLetter, LetterState, Signature
 from dlq.models.dead_letter import DeadLetterQuerySet
 from dlq.select import Criteria
-from events.console.acting import act
 from events.console.exchange import attempts_of, exchange_of
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, IdField, MomentField, PatternField
 from events.console.live import render_live
 from events.console.named import Named, named, subscriptions_of
 from events.console.paging import page_of
-from events.console.person import actor_of, may_operate
+from events.console.person import may_operate
 from events.models import Event
 from events.roles import Role, needs
 from events.rules import ids
@@ -142,59 +139,6 @@ def dead_letter(request: HttpRequest, letter: UUID) -> HttpResponse:
         "exchange": chosen and exchange_of(chosen, event, to, values=may_operate(request)),
     }
     return render_live(request, "dlq/letter.html", "dlq/_letter.html", context)
-
-
-@require_POST
-@needs(Role.OPERATOR)
-def discard(request: HttpRequest, letter: UUID) -> HttpResponse:
-    """Takes one letter off the list."""
-    row = get_object_or_404(DeadLetter, id=letter)
-    return act(
-        request,
-        partial(settle.discard, Criteria(ids=(row.id,)), actor=actor_of(request)),
-        done="Discarded. It stays in the ledger as dead.",
-        back=reverse("dead-letter", args=[row.id]),
-        undo=reverse("dead-letter-restore", args=[row.id]),
-    )
-
-
-@require_POST
-@needs(Role.OPERATOR)
-def restore(request: HttpRequest, letter: UUID) -> HttpResponse:
-    """Puts a discarded letter back on the list."""
-    return act(
-        request,
-        partial(settle.restore, Criteria(ids=(letter,)), actor=actor_of(request)),
-        done="It is on the list again.",
-        back=reverse("dead-letter", args=[letter]),
-    )
-
-
-@require_POST
-@needs(Role.OPERATOR)
-def discard_group(request: HttpRequest, group: UUID) -> HttpResponse:
-    """Takes the open letters of a group off the list."""
-    row = get_object_or_404(Signature, id=group)
-    return act(
-        request,
-        partial(settle.discard, Criteria(group=row.id), actor=actor_of(request)),
-        done=f"Discarded the group's {row.open:,} dead letters. They stay in the ledger as dead.",
-        back=reverse("dead-letters"),
-        undo=reverse("dead-letter-group-restore", args=[row.id]),
-    )
-
-
-@require_POST
-@needs(Role.OPERATOR)
-def restore_group(request: HttpRequest, group: UUID) -> HttpResponse:
-    """Puts a group's discarded letters back, a thousand at a time."""
-    row = get_object_or_404(Signature, id=group)
-    return act(
-        request,
-        partial(settle.restore, Criteria(group=row.id), actor=actor_of(request)),
-        done="The group's discarded letters are on the list again, up to a thousand at a time.",
-        back=reverse("dead-letter-group", args=[row.id]),
-    )
 
 
 def _sample(letter: UUID, *, values: bool) -> object:

@@ -12,6 +12,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from dlq import settle
+from dlq.console.discards import tell
 from dlq.select import Criteria
 from events.console.inputs import decoded_or_none
 from events.console.person import actor_of
@@ -35,10 +36,7 @@ def picked(request: HttpRequest) -> HttpResponse:
     if request.POST.get("verb") == "replay":
         wanted = {"source": "dead_letters", "ids": ",".join(texts)}
         return redirect(f"{reverse('replay-new')}?{urlencode(wanted)}")
-    done = settle.discard(Criteria(ids=tuple(ids)), actor=actor_of(request))
-    messages.success(
-        request, f"Discarded {done:,}. They stay in the ledger as dead, and can be put back."
-    )
+    tell(request, settle.discard(Criteria(ids=tuple(ids)), actor=actor_of(request)))
     return redirect(back)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import amend, letters, picked, replays
+from dlq.console import amend, discards, letters, picked, replays
 from events.console import paths
 
 paths.register()
@@ -17,12 +17,13 @@ urlpatterns: list[URLPattern] = [
     path("dead-letters/all/", letters.letters, name="dead-letters-all"),
     path("dead-letters/picked/", picked.picked, name="dead-letters-picked"),
     path(_GROUP, letters.group, name="dead-letter-group"),
-    path(_GROUP + "discard/", letters.discard_group, name="dead-letter-group-discard"),
-    path(_GROUP + "restore/", letters.restore_group, name="dead-letter-group-restore"),
+    path("dead-letters/discard/", discards.discard_matching, name="dead-letters-discard"),
+    path("dead-letters/restore/", discards.restore_matching, name="dead-letters-restore"),
+    path(_GROUP + "discard/", discards.discard_group, name="dead-letter-group-discard"),
     path(_LETTER, letters.dead_letter, name="dead-letter"),
     path(_LETTER + "amend/", amend.amend, name="dead-letter-amend"),
-    path(_LETTER + "discard/", letters.discard, name="dead-letter-discard"),
-    path(_LETTER + "restore/", letters.restore, name="dead-letter-restore"),
+    path(_LETTER + "discard/", discards.discard, name="dead-letter-discard"),
+    path(_LETTER + "restore/", discards.restore, name="dead-letter-restore"),
     path("replays/", replays.replays, name="replays"),
     path("replays/new/", replays.replay_new, name="replay-new"),
     path("replays/<rpl:replay>/", replays.replay, name="replay"),

@@ -115,6 +115,7 @@ class DeadLetter(models.Model):
             models.Index("id", condition=Q(state="open"), name="letter_open"),
             models.Index("owner", "id", condition=Q(owner__isnull=False), name="letter_owner"),
             models.Index("event", name="letter_event"),
+            models.Index("settled_at", condition=Q(state="discarded"), name="letter_discarded"),
         ]
         constraints = [
             models.CheckConstraint(condition=Q(state__in=list(LetterState)), name="letter_state"),

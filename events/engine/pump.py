@@ -43,7 +43,7 @@ class _Engine:
     """What one process keeps between pumps. Its event loop belongs to whoever pumps.
 
     `pumping` is what its last beat said, `unfit` why it may not claim, `turned` when its loop
-    last turned.
+    last turned, None while none runs.
     """
 
     pid: int
@@ -54,7 +54,7 @@ class _Engine:
     pumping: bool = False
     unfit: str = ""
     checked: float = -CHECKED
-    turned: float = 0.0
+    turned: float | None = None
 
 
 _engine: _Engine | None = None
@@ -71,9 +71,9 @@ def pump(*, role: Role = Role.WORKER) -> int:
     if not engine.lock.acquire(blocking=False):
         return 0
     try:
-        engine.turned = time.monotonic()
         return engine.runner.run(_run(engine, role)) if _is_fit(engine, role) else 0
     finally:
+        engine.turned = None
         engine.lock.release()
 
 
@@ -115,11 +115,17 @@ def _idle() -> None:
         if not engine.lock.locked():
             load = {"window": settings.REDRIVE_WINDOW}
             beat(engine.name, Role.WORKER, doing=_doing(engine), load=load)
-        elif is_stalled(Vitals(still=time.monotonic() - engine.turned)):
+        elif is_stalled(Vitals(still=_still(engine))):
             log.critical("the event loop stands still: this process ends and is started anew")
             faulthandler.dump_traceback(all_threads=True)
             os._exit(STALLED)
         time.sleep(BEAT - SHORT)
+
+
+def _still(engine: _Engine) -> float:
+    """Seconds since the loop turned last; 0 where none runs."""
+    turned = engine.turned
+    return 0.0 if turned is None else time.monotonic() - turned
 
 
 def _this_process() -> _Engine:

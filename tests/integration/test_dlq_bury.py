@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from dlq import select
+from dlq import select, settle
 from dlq.models import DeadLetter, LetterState, Signature
 from dlq.select import Criteria
 from dlq.settle import discard, restore
@@ -94,7 +94,7 @@ def test_a_cancelled_delivery_is_no_dead_letter() -> None:
 
 def test_discarding_puts_a_letter_away_and_its_delivery_stays_dead() -> None:
     letters = make.dead(make.subscription(), 3)
-    assert discard(Criteria(ids=(letters[0],)), actor=make.ACTOR) == 1
+    assert discard(Criteria(ids=(letters[0],)), actor=make.ACTOR).count == 1
     row = DeadLetter.objects.get(id=letters[0])
     assert (row.state, row.settled_by) == (LetterState.DISCARDED, make.ACTOR)
     assert row.settled_at is not None
@@ -107,8 +107,8 @@ def test_discarding_puts_a_letter_away_and_its_delivery_stays_dead() -> None:
 def test_discarding_twice_or_at_once_counts_once() -> None:
     letters = make.dead(make.subscription(max_concurrency=100), 40)
     done = together([lambda: discard(Criteria(), actor=make.ACTOR)] * 4)
-    assert sum(done) == len(letters)
-    assert discard(Criteria(), actor=make.ACTOR) == 0
+    assert sum(one.count for one in done) == len(letters)
+    assert discard(Criteria(), actor=make.ACTOR).count == 0
     assert Signature.objects.get().open == 0
 
 
@@ -118,6 +118,25 @@ def test_a_discard_is_undone_by_restoring() -> None:
     assert restore(Criteria(ids=tuple(letters[:2])), actor=make.ACTOR) == 2
     assert Signature.objects.get().open == 2
     assert DeadLetter.objects.filter(state="open", settled_at=None, settled_by="").count() == 2
+
+
+def test_an_undo_takes_back_its_own_discard_and_no_earlier_one() -> None:
+    letters = make.dead(make.subscription(), 5)
+    discard(Criteria(ids=(letters[0],)), actor=make.ACTOR)
+    later = discard(Criteria(), actor=make.ACTOR)
+    assert (later.count, restore(Criteria(), actor=make.ACTOR, at=later.at)) == (4, 4)
+    assert DeadLetter.objects.get(id=letters[0]).state == LetterState.DISCARDED
+    assert Signature.objects.get().open == 4
+
+
+def test_more_than_a_slice_is_discarded_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settle, "AT_ONCE", 2)
+    make.dead(make.subscription(), 5)
+    done = discard(Criteria(), actor=make.ACTOR)
+    assert done.count == 5
+    assert AuditEntry.objects.filter(action="discard").count() == 3
+    assert restore(Criteria(), actor=make.ACTOR, at=done.at) == 5
+    assert Signature.objects.get().open == 5
 
 
 def test_criteria_narrow_what_is_meant() -> None:

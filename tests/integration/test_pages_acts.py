@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 import pytest
@@ -148,10 +150,17 @@ def test_a_group_is_discarded_at_once_and_put_back() -> None:
     make.dead(make.subscription(), 3)
     group = Signature.objects.get()
     client = pages.signed_in(Role.OPERATOR)
-    client.post(reverse("dead-letter-group-discard", args=[group.id]))
+    answer = client.post(reverse("dead-letter-group-discard", args=[group.id]), follow=True)
+    assert "Discarded 3." in pages.text_of(answer)
     assert not DeadLetter.objects.open().exists()
-    client.post(reverse("dead-letter-group-restore", args=[group.id]))
+    client.post(undo_in(answer))
     assert DeadLetter.objects.open().count() == 3
+
+
+def undo_in(answer: HttpResponse) -> str:
+    """Where the undo of what was just done posts to."""
+    [found] = re.findall(r'action="(/dead-letters/restore/[^"]+)"', pages.text_of(answer))
+    return html.unescape(found)
 
 
 def hidden(response: HttpResponse) -> dict[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
@@ -88,3 +91,51 @@ def test_a_viewer_has_nothing_to_tick_and_may_not_post() -> None:
     form = {"ids": ticked(1), "verb": "discard"}
     assert client.post(reverse("dead-letters-picked"), form).status_code == 403
     assert DeadLetter.objects.open().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_all_that_match_are_counted_then_discarded_then_put_back() -> None:
+    make.dead(make.subscription(name="Orders"), 3)
+    other = make.subscription(name="Parcels")
+    make.dead(other, 2)
+    client = pages.signed_in(Role.OPERATOR)
+    of = {"subscription": other.public_id}
+    looked = client.get(reverse("dead-letters-discard"), of)
+    assert "Discard 2 dead letters of 1 endpoint" in pages.text_of(looked)
+    before = DeadLetter.objects.open().count()
+    confirm = action_in(looked, "discard")
+    make.dead(other, 1)
+    more = DeadLetter.objects.open().count()
+    done = client.post(confirm, follow=True)
+    assert "Discarded 2." in pages.text_of(done)
+    assert more > before
+    assert DeadLetter.objects.open().count() == more - 2
+    assert "nothing open to discard" in pages.text_of(client.post(confirm, follow=True))
+    undone = client.post(action_in(done, "restore"), follow=True)
+    assert "Put 2 back on the list." in pages.text_of(undone)
+    assert DeadLetter.objects.open().count() == more
+
+
+def test_the_list_of_discarded_letters_puts_back_what_it_shows() -> None:
+    make.dead(make.subscription(), 3)
+    client = pages.signed_in(Role.OPERATOR)
+    client.post(reverse("dead-letters-picked"), {"ids": ticked(3), "verb": "discard"})
+    shown = client.get(reverse("dead-letters-all"), {"state": "discarded"})
+    client.post(action_in(shown, "restore"))
+    assert DeadLetter.objects.open().count() == 3
+
+
+@pytest.mark.parametrize("query", ["?since=nonsense", "?state=replayed"])
+def test_what_is_not_open_or_not_understood_is_not_discarded(query: str) -> None:
+    make.dead(make.subscription(), 1)
+    client = pages.signed_in(Role.OPERATOR)
+    answer = client.post(reverse("dead-letters-discard") + query)
+    assert answer["Location"] == reverse("dead-letters-all") + query
+    client.post(reverse("dead-letters-restore") + "?at=nonsense")
+    assert DeadLetter.objects.open().count() == 1
+
+
+def action_in(answer: HttpResponse, verb: str) -> str:
+    """Where the page's form for a verb posts to."""
+    shown = re.findall(r'action="(/dead-letters/[^"]+)"', pages.text_of(answer))
+    return html.unescape(next(one for one in shown if one.startswith(f"/dead-letters/{verb}/?")))

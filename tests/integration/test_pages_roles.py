@@ -133,7 +133,8 @@ def acts() -> dict[str, Role]:
         named("dead-letter-discard", args=[dead]),
         named("dead-letter-restore", args=[dead]),
         named("dead-letter-group-discard", args=[group]),
-        named("dead-letter-group-restore", args=[group]),
+        named("dead-letters-discard"),
+        named("dead-letters-restore"),
         named("replay-new"),
         named("replay-cancel", args=[replay.id]),
         named("debugger"),
@@ -187,7 +188,7 @@ def test_a_change_by_a_link_is_refused() -> None:
         reverse("subscription-new"),
         reverse("replay-new"),
         reverse("debugger"),
-    } | {reverse("bulk-new")}
+    } | {reverse("bulk-new"), reverse("dead-letters-discard")}
     for path in acts():
         if path not in pages_with_a_form and not path.endswith(("/edit/", "/delete/")):
             assert client.get(path).status_code == 405, path

@@ -97,8 +97,7 @@ class Dispatcher:
 
     def _pump_here(self) -> None:
         if self._own is None or not self._own.is_alive():
-            kind = {"role": Role.DISPATCHER}
-            self._own = threading.Thread(target=pump.pump, kwargs=kind, name="pump", daemon=True)
+            self._own = threading.Thread(target=_pump, name="pump", daemon=True)
             self._own.start()
 
     def _start(self, name: str) -> None:
@@ -116,6 +115,14 @@ class Dispatcher:
             log.exception("the job %s failed", name)
         finally:
             self._running.discard(name)
+
+
+def _pump() -> None:
+    try:
+        pump.pump(role=Role.DISPATCHER)
+    finally:
+        # A thread that ends does not give its connection back to the pool.
+        connection.close()
 
 
 class Command(BaseCommand):
