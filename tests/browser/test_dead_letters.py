@@ -50,3 +50,19 @@ def test_letters_are_ticked_and_discarded_together(
     page.get_by_role("button", name="Discard", exact=True).click()
     expect(page.locator("body")).to_contain_text("Discarded 2.")
     expect(boxes).to_have_count(1)
+
+
+def test_all_that_match_are_discarded_after_a_look_and_come_back_with_one_click(
+    people: People, world: World, stack: Stack, endpoint: Receiver
+) -> None:
+    of, _ = died(stack, endpoint, 4)
+    page = people.arrives("operator", f"/dead-letters/all/?type={of}")
+    page.get_by_role("link", name="Discard these…").click()
+    expect(page.locator("main h2").first).to_have_text("Discard 4 dead letters of 1 endpoint")
+    page.get_by_role("button", name="Discard 4").click()
+    expect(page.locator("#messages")).to_contain_text("Discarded 4.")
+    expect(page.locator("input[name=ids]")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#messages")).to_contain_text("Put 4 back on the list.")
+    page.goto(f"/dead-letters/all/?type={of}")
+    expect(page.locator("input[name=ids]")).to_have_count(4)

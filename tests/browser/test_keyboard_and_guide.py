@@ -40,9 +40,20 @@ def test_the_guide_is_followed_and_its_steps_tick(
     )
 
 
+GO = {
+    "o": "/",
+    "e": "/events/",
+    "s": "/subscriptions/",
+    "l": "/dead-letters/",
+    "r": "/replays/",
+    "h": "/health/",
+    "d": "/deliveries/",
+}
+
+
 def test_keys_lead_to_pages_rows_search_and_help(people: People, world: World) -> None:
     page = people.arrives("viewer", "/")
-    for key, path in {"e": "/events/", "s": "/subscriptions/", "d": "/deliveries/"}.items():
+    for key, path in GO.items():
         page.keyboard.press("g")
         page.keyboard.press(key)
         expect(page).to_have_url(people.url + path)
@@ -64,6 +75,15 @@ def test_keys_lead_to_pages_rows_search_and_help(people: People, world: World) -
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).not_to_be_visible()
+
+
+def test_x_ticks_the_row_that_has_the_focus(people: People, world: World) -> None:
+    page = people.arrives("operator", f"/dead-letters/all/?subscription={world.failing}")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("input[name=ids]").nth(1)).to_be_checked()
+    expect(page.locator("input[name=ids]").first).not_to_be_checked()
 
 
 def test_the_palette_finds_pages_and_ids(people: People, world: World) -> None:

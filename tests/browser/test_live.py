@@ -93,6 +93,17 @@ def test_selected_text_and_an_open_menu_outlast_a_frame(people: People, world: W
     expect(page.locator("#account")).to_be_visible()
 
 
+def test_nothing_is_redrawn_under_a_pointer_that_is_down(people: People, world: World) -> None:
+    page = live(people.arrives("viewer", "/"))
+    page.locator("#ov-verdict h2").hover()
+    page.mouse.down()
+    before = page.locator("#pulse").get_attribute("data-v")
+    page.wait_for_function("Number(document.querySelector('#live-words').textContent.length)")
+    expect(page.locator("#pulse")).to_have_attribute("data-v", before or "")
+    page.mouse.up()
+    expect(page.locator("#pulse")).not_to_have_attribute("data-v", before or "")
+
+
 def test_a_filter_that_is_being_typed_is_kept(people: People, world: World) -> None:
     page = live(people.arrives("viewer", "/events/"))
     field = page.locator("form.filters input[name=type]")

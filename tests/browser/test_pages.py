@@ -63,42 +63,6 @@ def test_a_viewer_is_refused_what_it_may_not_do(people: People, world: World) ->
     expect(page.get_by_role("heading", level=1)).to_have_text("Not allowed")
 
 
-def test_without_javascript_every_action_works(people: People, world: World) -> None:
-    page = people.arrives("admin", f"/subscriptions/{world.picky}/", java_script_enabled=False)
-    page.get_by_label("Reason").first.fill("a deploy")
-    page.get_by_role("button", name="Pause", exact=True).click()
-    expect(page.locator("#messages")).to_contain_text("Paused.")
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#messages")).to_contain_text("Resumed")
-    page.get_by_role("button", name="Open the breaker").click()
-    expect(page.locator("#messages")).to_contain_text("The breaker is open for 15 min")
-    page.get_by_role("button", name="Close the breaker").click()
-    expect(page.locator("#messages")).to_contain_text("The breaker is closed")
-    page.get_by_role("button", name="Rotate").click()
-    expect(page.locator("#secret")).to_contain_text("whsec_")
-    page.get_by_role("link", name="I have kept it").click()
-    page.get_by_role("button", name="Send a test").click()
-    expect(page.locator("#messages")).to_contain_text("A test is on its way")
-    page.goto(f"/subscriptions/{world.picky}/edit/")
-    page.get_by_role("button", name="Try on the last 100 events").click()
-    expect(page.locator("#trial")).to_contain_text("match")
-    page.get_by_role("button", name="Save").click()
-    expect(page.locator("h1")).to_contain_text("Shop: large")
-    page.goto("/search/?q=" + world.event)
-    assert world.event in page.url
-
-
-def test_a_dead_letter_is_discarded_and_put_back_without_javascript(
-    people: People, world: World
-) -> None:
-    page = people.arrives("operator", f"/dead-letters/{world.dead}/", java_script_enabled=False)
-    page.get_by_role("button", name="Discard").click()
-    expect(page.locator("#messages")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
-    page.goto(f"/dead-letters/{world.dead}/")
-    expect(page.get_by_role("button", name="Discard")).to_be_visible()
-
-
 def test_a_script_in_a_payload_or_a_name_shows_as_text(people: People, world: World) -> None:
     page = people.arrives("operator")
     page.on("dialog", lambda dialog: pytest.fail("a script ran"))

@@ -58,6 +58,7 @@ class World:
             "/replays/new/",
             dry_run,
             "/deliveries/bulk/?verb=cancel&all=1",
+            f"/dead-letters/discard/?subscription={self.failing}",
             "/debugger/",
             amend,
         ]
