@@ -96,7 +96,7 @@ class Intake:
         return (0, answer) if isinstance(answer, Problem) else _single(answer[0])
 
     async def _caller(self, header: str | None) -> Caller | Problem:
-        caller = keyring.remembered(header)
+        caller = keyring.remembered(header, publishing=True)
         if caller is None:
             loop = asyncio.get_running_loop()
             caller = await loop.run_in_executor(self._keys, _check, header)

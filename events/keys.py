@@ -89,14 +89,19 @@ class Keyring:
     """The keys that were good a moment ago, so that a busy producer costs no query a request."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._known: OrderedDict[bytes, tuple[float, Caller, bool]] = OrderedDict()
         self._refused: dict[UUID, tuple[int, str]] = {}
 
-    def remembered(self, header: str | None) -> Caller | None:
-        """The caller of an Authorization header, if it was found good within KNOWN_FOR."""
+    def remembered(self, header: str | None, *, publishing: bool = False) -> Caller | None:
+        """The caller of an Authorization header, if it was found good within KNOWN_FOR.
+
+        A publish needs a key that was noted as publishing: its last publish is not missed then.
+        """
         text = _bearer(header)
         known = self._known.get(digest(text)) if text else None
-        return known[1] if known and time.monotonic() - known[0] < KNOWN_FOR else None
+        if known is None or time.monotonic() - known[0] >= KNOWN_FOR:
+            return None
+        return known[1] if known[2] or not publishing else None
 
     def refused(self, caller: Caller, code: str) -> None:
         """Counts what a producer was refused; kept when its key is looked up the next time."""
@@ -120,7 +125,7 @@ class Keyring:
         values = {"id": row.pk, "publishing": publishing, "refused": refused, "refusal": refusal}
         statements.rows(USED, values)
         caller = Caller(row.id, row.name, frozenset(row.scopes), row.tenant)
-        self._known[presented] = (time.monotonic(), caller)
+        self._known[presented] = (time.monotonic(), caller, publishing)
         self._known.move_to_end(presented)
         while len(self._known) > KNOWN_KEYS:
             self._known.popitem(last=False)

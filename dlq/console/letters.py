@@ -8,6 +8,7 @@ from uuid import UUID
 from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from dlq import select
@@ -112,6 +113,7 @@ def group(request: HttpRequest, group: UUID) -> HttpResponse:
         "title": row.error or "No answer",
         "group": row,
         "side": side_of(row),
+        "members": f"{reverse('dead-letters-all')}?group={row.id}",
         "to": to,
         "page": page,
         "rows": [Named(letter, to) for letter in page.rows],

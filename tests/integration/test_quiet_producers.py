@@ -80,3 +80,15 @@ def test_a_revoked_key_is_quiet_on_purpose() -> None:
     assert quiet() == ["shop"]
     ApiKey.objects.filter(pk=row.pk).update(revoked_at=Now())
     assert quiet() == []
+
+
+def test_a_publish_is_noted_though_the_key_was_just_used_to_read() -> None:
+    text = new_key()
+    create_key(text=text, name="shop", scopes=["publish", "read"], tenant=None)
+    header, keys = f"Bearer {text}", Keyring()
+    read = keys.check(header)
+    assert keys.remembered(header) == read
+    assert keys.remembered(header, publishing=True) is None
+    assert keys.check(header, publishing=True) == keys.remembered(header, publishing=True)
+    assert keys.remembered(header) == read
+    assert ApiKey.objects.get().last_published_at is not None
