@@ -41,6 +41,13 @@ def launch(playwright: Playwright) -> Browser:
     return playwright.chromium.launch(executable_path=found, args=SWITCHES)
 
 
+REPLACED = r"htmx:(sendAbort|afterRequest), "
+"""What htmx says of a request that a newer one took the place of, or whose page was left.
+
+One that fails says htmx:sendError or htmx:responseError as well.
+"""
+
+
 class Crowd:
     """Everybody's browsers. Closed at the end, which fails if one of them complained."""
 
@@ -103,7 +110,7 @@ class Crowd:
         return page.locator("#password").inner_text()
 
     def _is_expected(self, complaint: str) -> bool:
-        return any(re.search(pattern, complaint) for pattern in self._expected)
+        return any(re.search(one, complaint) for one in (REPLACED, *self._expected))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning", "assert"):
