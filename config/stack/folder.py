@@ -55,11 +55,11 @@ class Folder:
         self._pid.unlink(missing_ok=True)
         os.close(self._lock)
 
-    def holder(self) -> int | None:
-        """The process that runs here; None if it is gone, even if its number lives on."""
+    def holder(self) -> tuple[int, str] | None:
+        """The process that runs here, and when it started; None if it is gone."""
         try:
             pid, start = self._pid.read_text().split()
-            return int(pid) if started(int(pid)) == start else None
+            return (int(pid), start) if runs(int(pid), start) else None
         except (OSError, ValueError):
             return None
 
@@ -94,22 +94,37 @@ def write_values(path: Path, values: Mapping[str, str]) -> None:
 
 def started(pid: int) -> str:
     """When a process started, in the kernel's ticks. Raises OSError if there is none."""
-    stat = Path(f"/proc/{pid}/stat").read_text()
-    # The name in parentheses may hold spaces; the start is the 20th field after it.
-    return stat.rpartition(")")[2].split()[19]
+    return _stat(pid)[19]
+
+
+def runs(pid: int, start: str) -> bool:
+    """Whether the process that started then still runs: its number may live on."""
+    try:
+        state, *rest = _stat(pid)
+    except OSError:
+        return False
+    # One that has ended keeps its number until its parent asks after it.
+    return state not in "ZX" and rest[18] == start
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields from the state on; the name before it, in parentheses, may hold spaces."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 def down(folder: Folder) -> str:
     """Stops the stack that runs in the folder; the sentence says what was done."""
-    pid = folder.holder()
-    if pid is None:
+    found = folder.holder()
+    if found is None:
         return f"Nothing runs in {folder.path}."
+    pid, start = found
     try:
         os.kill(pid, signal.SIGTERM)
     except PermissionError:
         raise CannotStart(f"Redrive in {folder.path} belongs to another user.") from None
     deadline = time.monotonic() + STOPS_WITHIN
-    while folder.holder() == pid:
+    # It lets go of the folder before it ends.
+    while runs(pid, start):
         if time.monotonic() > deadline:
             raise CannotStart(f"Process {pid} did not stop within {STOPS_WITHIN:g} s.")
         time.sleep(0.1)

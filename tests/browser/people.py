@@ -68,9 +68,9 @@ class Crowd:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        unexpected = [one for one in self._heard() if not self._is_expected(one)]
         for context in self._contexts:
             context.close()
-        unexpected = [one for one in self.complaints if not self._is_expected(one)]
         if error is None:
             assert not unexpected, "\n".join(unexpected)
 
@@ -108,6 +108,14 @@ class Crowd:
         form.get_by_label("Role").select_option(role)
         form.get_by_role("button", name="Add").click()
         return page.locator("#password").inner_text()
+
+    def _heard(self) -> list[str]:
+        """What was said so far: a page that is torn down says that its parts are gone."""
+        for context in self._contexts:
+            for page in context.pages:
+                # Its answer comes after everything that the page said before.
+                page.evaluate("0")
+        return list(self.complaints)
 
     def _is_expected(self, complaint: str) -> bool:
         return any(re.search(one, complaint) for one in (REPLACED, *self._expected))
