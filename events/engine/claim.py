@@ -36,7 +36,8 @@ class Claim:
     """One delivery under our lease, with the event it carries.
 
     `version` is the subscription's: the sender reads its configuration anew when it moved.
-    `event` is None only where somebody removed the event under an owed delivery.
+    `event` is None only where somebody removed the event under an owed delivery. `opened_times` is
+    the breaker's: by it a result that comes after the next opening is known as older than that.
     """
 
     delivery: UUID
@@ -50,6 +51,7 @@ class Claim:
     event_type: str
     lease: UUID
     probe: bool
+    opened_times: int
     traceparent: str | None
     event: CloudEvent | None
 
@@ -82,8 +84,8 @@ WITH RECURSIVE walk(subscription_id, n) AS (
     ) AS next
     WHERE walk.n < %(lanes)s
 ), gate AS MATERIALIZED (
-    SELECT lane.subscription_id, lane.state, lane.tokens, lane.tokens_at, lane.weight, s.rate_limit,
-        s.ordered, s.timeout, s.version,
+    SELECT lane.subscription_id, lane.state, lane.tokens, lane.tokens_at, lane.weight,
+        lane.opened_times, s.rate_limit, s.ordered, s.timeout, s.version,
         CASE WHEN lane.state = 'closed'
              THEN least(s.max_concurrency, coalesce(lane.ramp, s.max_concurrency),
                         coalesce(lane."limit", s.max_concurrency))
@@ -109,7 +111,7 @@ WITH RECURSIVE walk(subscription_id, n) AS (
         floor(gate.tokens_now)::int, %(want)s) AS n
     FROM gate
 ), due AS (
-    SELECT o.id, o.subscription_id, quota.state, quota.timeout, quota.version,
+    SELECT o.id, o.subscription_id, quota.state, quota.timeout, quota.version, quota.opened_times,
         (row_number() OVER (PARTITION BY o.subscription_id ORDER BY o.priority, o.due_at) - 1)
             / quota.weight::float8 AS turn
     FROM quota CROSS JOIN LATERAL (
@@ -139,7 +141,7 @@ WITH RECURSIVE walk(subscription_id, n) AS (
         lease_until = now() + make_interval(secs => due.timeout + %(grace)s)
     FROM picked AS due WHERE o.id = due.id
     RETURNING o.id, o.event_id, o.subscription_id, o.attempts, o.webhook_id, o.tenant,
-        o.owner, o.event_type, due.version, due.state AS gate_state
+        o.owner, o.event_type, due.version, due.state AS gate_state, due.opened_times
 ), taken AS (
     SELECT subscription_id, count(*) AS n FROM claimed GROUP BY 1
 ), moved AS (
@@ -155,8 +157,8 @@ WITH RECURSIVE walk(subscription_id, n) AS (
 )
 SELECT c.id AS delivery, c.event_id, c.subscription_id AS subscription, c.version, c.attempts,
     c.webhook_id, c.tenant, c.owner, c.event_type, c.gate_state <> 'closed' AS probe,
-    e.id AS stored, e.source, e.type, e.subject, e.time, e.datacontenttype, e.dataschema, e.data,
-    e.extensions, e.traceparent, e.producer_event_id,
+    c.opened_times, e.id AS stored, e.source, e.type, e.subject, e.time, e.datacontenttype,
+    e.dataschema, e.data, e.extensions, e.traceparent, e.producer_event_id,
     w.last_lane, w.walked
 FROM (SELECT (SELECT subscription_id FROM walk ORDER BY n DESC LIMIT 1) AS last_lane,
              (SELECT count(*) FROM walk) AS walked) AS w
@@ -171,14 +173,14 @@ WITH claimed AS (
     UPDATE events_owed AS o
     SET state = 'in_flight', lease = %(lease)s, worker = %(worker)s,
         lease_until = now() + make_interval(secs => s.timeout + %(grace)s)
-    FROM events_subscription AS s
+    FROM events_subscription AS s JOIN events_lane AS lane ON lane.subscription_id = s.id
     WHERE o.id = %(delivery)s AND o.state = 'pending' AND s.id = o.subscription_id
-    RETURNING o.*, s.version
+    RETURNING o.*, s.version, lane.opened_times
 )
 SELECT c.id AS delivery, c.event_id, c.subscription_id AS subscription, c.version, c.attempts,
-    c.webhook_id, c.tenant, c.owner, c.event_type, false AS probe, e.id AS stored, e.source, e.type,
-    e.subject, e.time, e.datacontenttype, e.dataschema, e.data, e.extensions, e.traceparent,
-    e.producer_event_id
+    c.webhook_id, c.tenant, c.owner, c.event_type, false AS probe, c.opened_times, e.id AS stored,
+    e.source, e.type, e.subject, e.time, e.datacontenttype, e.dataschema, e.data, e.extensions,
+    e.traceparent, e.producer_event_id
 FROM claimed AS c LEFT JOIN events_event AS e ON e.id = c.event_id
 """
 
@@ -229,6 +231,7 @@ def _claim(row: Any, lease: UUID) -> Claim:
         event_type=row.event_type,
         lease=lease,
         probe=row.probe,
+        opened_times=row.opened_times,
         traceparent=row.traceparent,
         event=None if row.stored is None else _event(row),
     )

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from events.models import Lane, Subscription
 from events.rules import breaker as rule
 from events.rules.adaptive import Limit, adapt
-from events.rules.breaker import BreakerPolicy
+from events.rules.breaker import Answer, BreakerPolicy
 from events.rules.outcome import Fault, Outcome, fault
 from events.rules.states import SubscriptionState
 from events.rules.verdict import Decision, Gone
@@ -34,6 +34,12 @@ class Seen:
     outcome: Outcome
     verdict: Decision
     milliseconds: float
+    probe: bool
+    opened_times: int
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(fault(self.outcome), probe=self.probe, opened_times=self.opened_times)
 
 
 def advance_lanes(results: Sequence[Seen], *, unsettled: AbstractSet[UUID]) -> None:
@@ -54,7 +60,7 @@ def advance_lanes(results: Sequence[Seen], *, unsettled: AbstractSet[UUID]) -> N
     cap, adaptive = F("subscription__max_concurrency"), F("subscription__adaptive")
     for lane in held.annotate(at=Now(), cap=cap, adaptive=adaptive).order_by("pk"):
         seen = by_lane[lane.pk]
-        tally = rule.tally(fault(one.outcome) for one in seen)
+        tally = rule.tally(rule.heard(lane.breaker, [one.answer for one in seen]))
         after = rule.advance(lane.breaker, tally, now=lane.at, policy=policy(), cap=lane.cap)
         changes = Lane.columns_of(after) if after != lane.breaker else {}
         if lane.adaptive:

@@ -119,10 +119,21 @@ def record(results: Sequence[Result], *, worker: str) -> None:
         hooks.dead([_death(result, rows[0].at) for result in held if _is_dead(result)])
         unsettled = {row.id for row in rows if row.unsettled}
         advance_lanes(
-            [Seen(r.claim.subscription, r.sent.outcome, r.verdict, r.sent.total_ms) for r in held],
+            [_seen(result) for result in held],
             unsettled={r.claim.subscription for r in held if r.claim.delivery in unsettled},
         )
     hooks.changed(_names(result.claim for result in held))
+
+
+def _seen(result: Result) -> Seen:
+    return Seen(
+        subscription=result.claim.subscription,
+        outcome=result.sent.outcome,
+        verdict=result.verdict,
+        milliseconds=result.sent.total_ms,
+        probe=result.claim.probe,
+        opened_times=result.claim.opened_times,
+    )
 
 
 def _names(claims: Iterable[Claim]) -> list[str]:

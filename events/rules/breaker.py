@@ -4,6 +4,10 @@ Closed lets everything through. Too many failures open it: deliveries are parked
 spent. When its time is up, one real delivery is sent as a probe, and it is half-open. Success
 closes it and ramps the lane up 1, 2, 4 … to the cap; failure opens it again for twice as long. The
 doubling is forgotten only when the ramp is done, so a relapse on the way up goes on from there.
+What was sent before it opened last says nothing about the endpoint since, and is not heard.
+
+The share is of what came since the first failure: counting the successes of a healthy lane would
+make every batch to a busy endpoint wait for its lane's row.
 """
 
 from __future__ import annotations
@@ -30,7 +34,6 @@ class BreakerPolicy:
     window: float = 60.0
     open_for: float = 30.0
     open_cap: float = 900.0
-    probe_grace: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,29 @@ class Tally:
     trailing_failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One result: whether its send was a probe, and `opened_times` when it was claimed."""
+
+    fault: Fault
+    probe: bool = False
+    opened_times: int = 0
+
+
+def heard(breaker: Breaker, answers: Iterable[Answer]) -> list[Fault]:
+    """Those of the answers that may move the breaker: while it is half-open, its probe's alone."""
+    since = [one for one in answers if one.opened_times >= breaker.opened_times]
+    match breaker.state:
+        case BreakerState.CLOSED:
+            return [one.fault for one in since]
+        case BreakerState.HALF_OPEN:
+            return [one.fault for one in since if one.probe]
+        case BreakerState.OPEN:
+            return []
+        case _:
+            assert_never(breaker.state)
+
+
 def tally(faults: Iterable[Fault]) -> Tally:
     """Count a batch's results, oldest first, as the breaker sees them.
 
@@ -84,19 +110,8 @@ def tally(faults: Iterable[Fault]) -> Tally:
     return Tally(successes, failures, trailing)
 
 
-def allowance(breaker: Breaker, cap: int, now: datetime) -> int:
-    """How many sends may be in flight, from 0 to `cap`; 1 stands for a probe if `probe_due`."""
-    match breaker.state:
-        case BreakerState.CLOSED:
-            return max(0, cap if breaker.ramp is None else min(cap, breaker.ramp))
-        case BreakerState.OPEN | BreakerState.HALF_OPEN:
-            return min(1, max(0, cap)) if probe_due(breaker, now) else 0
-        case _:
-            assert_never(breaker.state)
-
-
 def probe_due(breaker: Breaker, now: datetime) -> bool:
-    """Whether the next send would be a probe: call `begin_probe` before it, holding the row."""
+    """Whether its time is over, so that the next send is a probe; the claim itself asks in SQL."""
     match breaker.state:
         case BreakerState.CLOSED:
             return False
@@ -106,17 +121,6 @@ def probe_due(breaker: Breaker, now: datetime) -> bool:
             return breaker.probe_until is None or now >= breaker.probe_until
         case _:
             assert_never(breaker.state)
-
-
-def begin_probe(
-    breaker: Breaker, *, now: datetime, policy: BreakerPolicy, deadline: float
-) -> Breaker:
-    """Half-open, with one probe that has `deadline` seconds plus the grace to be heard of.
-
-    A probe whose worker died is given up then, so that it cannot stay half-open for ever.
-    """
-    until = now + timedelta(seconds=deadline + policy.probe_grace)
-    return replace(breaker, state=BreakerState.HALF_OPEN, retry_at=None, probe_until=until)
 
 
 def advance(
@@ -165,12 +169,16 @@ def _count(
     # Without a failure of its own a batch never opens it, though it may fill up the window.
     if results.failures and _is_failing(counted, policy):
         return _open(counted, now, policy)
-    if results.failures or counted.ramp is None:
-        return counted
-    wider = counted.ramp * 2
+    return counted if counted.ramp is None else _widen(counted, counted.ramp, results, cap)
+
+
+def _widen(breaker: Breaker, ramp: int, results: Tally, cap: int) -> Breaker:
+    # One more for each success doubles the width a round trip, in whatever batches they come; one
+    # less for each failure still grows unless so many fail that the breaker opens.
+    wider = max(1, ramp + results.successes - results.failures)
     if wider < cap:
-        return replace(counted, ramp=wider)
-    return replace(counted, ramp=None, opened_times=0)
+        return replace(breaker, ramp=wider)
+    return replace(breaker, ramp=None, opened_times=0)
 
 
 def _add(breaker: Breaker, results: Tally, now: datetime, policy: BreakerPolicy) -> Breaker:

@@ -1,23 +1,20 @@
-"""The breaker in the hands of workers that claim, report, die and meet a person's commands."""
+"""Laws of the breaker's rules."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from events.rules.breaker import (
+    Answer,
     Breaker,
     BreakerPolicy,
     Tally,
     advance,
-    allowance,
-    begin_probe,
-    force_close,
-    force_open,
+    heard,
     open_seconds,
     probe_due,
     tally,
@@ -42,97 +39,6 @@ def tallies() -> st.SearchStrategy[Tally]:
     return st.lists(FAULTS, max_size=40).map(tally)
 
 
-class BreakerUnderLoad(RuleBasedStateMachine):
-    """One lane: `in_flight` sends are out; a claim never takes more than the breaker allows."""
-
-    @initialize(policy=POLICIES, cap=st.integers(1, 64), deadline=st.floats(1, 30, allow_nan=False))
-    def begin(self, policy: BreakerPolicy, cap: int, deadline: float) -> None:
-        self.policy, self.cap, self.deadline = policy, cap, deadline
-        self.now = START
-        self.in_flight = 0
-        self.breaker = Breaker()
-        self.due_by: datetime | None = None
-
-    @rule(seconds=st.floats(0, 120))
-    def time_passes(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    @precondition(lambda self: self.due_by is not None and self.now < self.due_by)
-    @rule()
-    def time_comes(self) -> None:
-        self.now = self.due_by or self.now
-
-    @rule()
-    def a_worker_claims(self) -> None:
-        if probe_due(self.breaker, self.now):
-            self.breaker = begin_probe(
-                self.breaker, now=self.now, policy=self.policy, deadline=self.deadline
-            )
-            self.in_flight += 1
-            self.due_by = self.now + timedelta(seconds=self.deadline + self.policy.probe_grace)
-            assert allowance(self.breaker, self.cap, self.now) == 0
-        else:
-            self.in_flight = max(self.in_flight, allowance(self.breaker, self.cap, self.now))
-
-    @precondition(lambda self: self.in_flight > 0)
-    @rule(data=st.data())
-    def a_batch_is_recorded(self, data: st.DataObject) -> None:
-        faults = data.draw(st.lists(FAULTS, min_size=1, max_size=self.in_flight))
-        self.in_flight -= len(faults)
-        before, results = self.breaker, tally(faults)
-        self.breaker = advance(before, results, now=self.now, policy=self.policy, cap=self.cap)
-        self._check_step(before, results)
-
-    @precondition(lambda self: self.in_flight > 0)
-    @rule()
-    def the_worker_dies_and_its_sends_are_never_heard_of(self) -> None:
-        self.in_flight = 0
-
-    @rule(seconds=st.floats(0, 600))
-    def a_person_opens_it(self, seconds: float) -> None:
-        self.due_by = self.now + timedelta(seconds=seconds)
-        self.breaker = force_open(self.breaker, self.now, self.due_by)
-
-    @rule()
-    def a_person_closes_it(self) -> None:
-        self.breaker = force_close(self.breaker)
-        self.due_by = None
-
-    @invariant()
-    def nothing_beyond_the_cap_is_allowed(self) -> None:
-        assert 0 <= allowance(self.breaker, self.cap, self.now) <= self.cap
-
-    @invariant()
-    def out_of_closed_it_allows_a_try_no_later_than_promised(self) -> None:
-        if self.breaker.state is not BreakerState.CLOSED:
-            assert self.due_by is not None
-            assert allowance(self.breaker, self.cap, self.due_by) == 1
-
-    @invariant()
-    def each_state_has_its_own_deadline_and_no_other(self) -> None:
-        state = self.breaker.state
-        assert (self.breaker.retry_at is not None) == (state is BreakerState.OPEN)
-        assert (self.breaker.probe_until is not None) == (state is BreakerState.HALF_OPEN)
-        assert (self.breaker.opened_at is None) == (state is BreakerState.CLOSED)
-        assert self.breaker.ramp is None or state is BreakerState.CLOSED
-
-    def _check_step(self, before: Breaker, results: Tally) -> None:
-        after = self.breaker
-        if after.state is BreakerState.OPEN and before.state is not BreakerState.OPEN:
-            assert results.failures > 0
-            assert after.opened_times == before.opened_times + 1
-            lasts = open_seconds(after.opened_times, self.policy)
-            self.due_by = self.now + timedelta(seconds=lasts)
-        if before.state is BreakerState.OPEN:
-            assert after is before
-        if after.state is BreakerState.CLOSED:
-            self.due_by = None
-
-
-BreakerUnderLoad.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
-TestBreakerUnderLoad = BreakerUnderLoad.TestCase
-
-
 @given(st.lists(FAULTS, max_size=60))
 def test_our_own_faults_are_in_no_tally(faults: list[Fault]) -> None:
     assert tally(faults) == tally(fault for fault in faults if fault is not Fault.OURS)
@@ -153,7 +59,7 @@ def test_successes_alone_never_open_it(policy: BreakerPolicy, batches: list[int]
     for count in batches:
         breaker = advance(breaker, Tally(successes=count), now=START, policy=policy, cap=10)
         assert breaker.state is BreakerState.CLOSED
-        assert allowance(breaker, 10, START) == 10
+        assert breaker.ramp is None
 
 
 @given(POLICIES, st.integers(1, 200), st.integers(1, 200))
@@ -165,19 +71,53 @@ def test_openings_never_get_shorter_and_never_pass_the_cap(
     assert min(policy.open_for, policy.open_cap) <= lengths[0] <= lengths[1] <= policy.open_cap
 
 
+def probing(breaker: Breaker) -> Breaker:
+    """As the claim of its probe leaves it."""
+    until = START + timedelta(hours=1)
+    return replace(breaker, state=BreakerState.HALF_OPEN, retry_at=None, probe_until=until)
+
+
 @given(POLICIES, tallies(), st.integers(1, 64))
-def test_a_healed_endpoint_is_back_at_full_width_in_few_batches(
+def test_a_healed_endpoint_is_back_at_full_width_after_as_many_successes(
     policy: BreakerPolicy, last: Tally, cap: int
 ) -> None:
-    sick = advance(Breaker(), last, now=START, policy=policy, cap=cap)
-    breaker = sick
-    if sick.retry_at is not None:
-        breaker = begin_probe(sick, now=sick.retry_at, policy=policy, deadline=15)
-    for _ in range(1 + cap.bit_length()):
+    breaker = advance(Breaker(), last, now=START, policy=policy, cap=cap)
+    if breaker.state is BreakerState.OPEN:
+        breaker = probing(breaker)
+    for _ in range(1 + cap):
         now = START + timedelta(seconds=policy.open_cap)
         breaker = advance(breaker, Tally(successes=1), now=now, policy=policy, cap=cap)
-    assert allowance(breaker, cap, START) == cap
     assert replace(breaker, window_started=None, window_total=0, window_failures=0) == Breaker()
+
+
+@given(st.integers(1, 64), st.lists(st.integers(1, 64), min_size=1), st.integers(2, 1_000))
+def test_a_ramp_is_as_wide_in_one_batch_as_in_many(ramp: int, batches: list[int], cap: int) -> None:
+    def grown(parts: list[int]) -> Breaker:
+        breaker = Breaker(ramp=ramp, opened_times=1)
+        for count in parts:
+            breaker = advance(
+                breaker, Tally(successes=count), now=START, policy=BreakerPolicy(), cap=cap
+            )
+        return breaker
+
+    assert grown(batches) == grown([sum(batches)])
+    assert grown(batches).ramp == (ramp + sum(batches) if ramp + sum(batches) < cap else None)
+
+
+@given(POLICIES, st.integers(1, 64), st.integers(2, 64), st.lists(FAULTS, max_size=40))
+def test_a_ramp_stays_between_one_and_the_cap(
+    policy: BreakerPolicy, ramp: int, cap: int, faults: list[Fault]
+) -> None:
+    breaker = advance(Breaker(ramp=ramp), tally(faults), now=START, policy=policy, cap=cap)
+    assert breaker.ramp is None or 1 <= breaker.ramp < max(cap, ramp + 1)
+
+
+@given(st.lists(st.builds(Answer, FAULTS, st.booleans(), st.integers(0, 3)), max_size=20))
+def test_only_its_probe_decides_a_half_open_breaker(answers: list[Answer]) -> None:
+    breaker = Breaker(state=BreakerState.HALF_OPEN, opened_times=2)
+    others = [one for one in answers if not one.probe or one.opened_times < 2]
+    assert heard(breaker, others) == []
+    assert len(heard(breaker, answers)) == len(answers) - len(others)
 
 
 @given(POLICIES, st.integers(1, 40))
@@ -189,7 +129,6 @@ def test_a_dead_endpoint_costs_one_attempt_an_opening(policy: BreakerPolicy, rou
     for number in range(2, rounds + 2):
         now = breaker.retry_at
         assert now is not None
-        breaker = begin_probe(breaker, now=now, policy=policy, deadline=1)
-        breaker = advance(breaker, one, now=now, policy=policy, cap=10)
+        breaker = advance(probing(breaker), one, now=now, policy=policy, cap=10)
         assert (breaker.state, breaker.opened_times) == (BreakerState.OPEN, number)
-        assert allowance(breaker, 10, now) == 0
+        assert not probe_due(breaker, now)

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from events.rules.breaker import (
+    Answer,
     Breaker,
     BreakerPolicy,
     Tally,
     advance,
-    allowance,
-    begin_probe,
     force_close,
     force_open,
+    heard,
     open_seconds,
     probe_due,
     tally,
@@ -48,11 +49,13 @@ def opened() -> Breaker:
 
 
 def probing(breaker: Breaker, *, seconds: float = 30) -> Breaker:
-    return begin_probe(breaker, now=at(seconds), policy=POLICY, deadline=15)
+    """As the claim of its probe leaves it."""
+    until = at(seconds + 20)
+    return replace(breaker, state=BreakerState.HALF_OPEN, retry_at=None, probe_until=until)
 
 
-def test_a_new_breaker_is_closed_and_lets_the_cap_through() -> None:
-    assert allowance(Breaker(), CAP, NOW) == CAP
+def test_a_new_breaker_is_closed_and_needs_no_probe() -> None:
+    assert Breaker().state is BreakerState.CLOSED
     assert not probe_due(Breaker(), NOW)
 
 
@@ -60,8 +63,8 @@ def test_five_failures_in_a_row_open_it_for_thirty_seconds() -> None:
     breaker = opened()
     assert breaker.state is BreakerState.OPEN
     assert (breaker.opened_at, breaker.retry_at, breaker.opened_times) == (NOW, at(30), 1)
-    assert allowance(breaker, CAP, at(29.9)) == 0
-    assert allowance(breaker, CAP, at(30)) == 1
+    assert not probe_due(breaker, at(29.9))
+    assert probe_due(breaker, at(30))
 
 
 def test_the_row_is_counted_across_batches() -> None:
@@ -113,22 +116,55 @@ def test_a_batch_of_our_own_faults_changes_nothing() -> None:
         assert after(breaker, tally([Fault.OURS, Fault.OURS])) is breaker
 
 
-def test_half_open_allows_one_probe_until_it_is_given_up() -> None:
+def test_half_open_waits_for_its_probe_until_it_is_given_up() -> None:
     breaker = probing(opened())
-    assert breaker.state is BreakerState.HALF_OPEN
-    assert breaker.probe_until == at(30 + 15 + 5)
-    assert allowance(breaker, CAP, at(49.9)) == 0
-    assert allowance(breaker, CAP, at(50)) == 1
+    assert not probe_due(breaker, at(49.9))
     assert probe_due(breaker, at(50))
 
 
-def test_a_good_probe_closes_it_and_the_lane_ramps_up() -> None:
-    breaker = after(probing(opened()), succeeded(), seconds=31)
-    widths = [allowance(breaker, CAP, at(31))]
-    for _ in range(4):
-        breaker = after(breaker, succeeded(), seconds=31)
-        widths.append(allowance(breaker, CAP, at(31)))
-    assert widths == [1, 2, 4, 8, 10]
+def test_what_was_sent_before_it_opened_decides_nothing_while_it_probes() -> None:
+    breaker = probing(opened())
+    late = [Answer(Fault.ENDPOINT), Answer(Fault.NONE), Answer(Fault.ENDPOINT)]
+    assert heard(breaker, late) == []
+    probe = Answer(Fault.NONE, probe=True, opened_times=1)
+    assert heard(breaker, [*late, probe]) == [Fault.NONE]
+
+
+def test_what_was_sent_before_it_opened_is_not_heard_on_the_ramp_either() -> None:
+    ramping = after(probing(opened()), succeeded(), seconds=31)
+    late = Answer(Fault.ENDPOINT)
+    assert heard(ramping, [late] * 9) == []
+    assert heard(ramping, [late, Answer(Fault.ENDPOINT, opened_times=1)]) == [Fault.ENDPOINT]
+
+
+def test_nothing_is_heard_while_it_is_open_and_everything_while_it_is_well() -> None:
+    answers = [Answer(Fault.ENDPOINT), Answer(Fault.NONE, probe=True, opened_times=1)]
+    assert heard(opened(), answers) == []
+    assert heard(Breaker(), answers) == [Fault.ENDPOINT, Fault.NONE]
+
+
+def round_trips(breaker: Breaker, *, batch: int) -> list[int | None]:
+    """The widths of the ramp, a round trip each, while all succeeds and is recorded in batches."""
+    widths: list[int | None] = []
+    while breaker.ramp is not None:
+        widths.append(breaker.ramp)
+        left = breaker.ramp
+        while left > 0:
+            breaker = advance(
+                breaker, succeeded(min(batch, left)), now=at(31), policy=POLICY, cap=64
+            )
+            left -= batch
+    return widths
+
+
+@pytest.mark.parametrize("batch", [1, 3, 64])
+def test_the_ramp_doubles_a_round_trip_in_whatever_batches_results_come(batch: int) -> None:
+    ramping = after(probing(opened()), succeeded(), seconds=31)
+    assert round_trips(ramping, batch=batch) == [1, 2, 4, 8, 16, 32]
+
+
+def test_at_the_end_of_its_ramp_its_openings_are_forgotten() -> None:
+    breaker = after(probing(opened()), succeeded(), succeeded(9), seconds=31)
     assert (breaker.state, breaker.ramp, breaker.opened_times) == (BreakerState.CLOSED, None, 0)
 
 
@@ -139,7 +175,15 @@ def test_a_narrow_lane_ramps_up_in_one_step(cap: int) -> None:
     assert breaker.ramp is None
 
 
-def test_a_failing_batch_stops_the_ramp_where_it_is() -> None:
+def test_a_few_failures_slow_the_ramp_and_do_not_stop_it() -> None:
+    breaker = replace(Breaker(), ramp=64, opened_times=3)
+    for _ in range(20):
+        batch = Tally(successes=63, failures=1, trailing_failures=0)
+        breaker = advance(breaker, batch, now=at(0), policy=POLICY, cap=1_000)
+    assert (breaker.ramp, breaker.opened_times) == (None, 0)
+
+
+def test_as_many_failures_as_successes_hold_the_ramp_where_it_is() -> None:
     breaker = after(probing(opened()), succeeded(), succeeded(), seconds=31)
     mixed = Tally(successes=1, failures=1, trailing_failures=0)
     assert after(breaker, mixed, seconds=32).ramp == 2
@@ -156,7 +200,7 @@ def test_a_relapse_on_the_ramp_goes_on_doubling_and_a_full_recovery_starts_anew(
     ramping = after(probing(opened()), succeeded(), seconds=31)
     relapsed = after(ramping, failed(5), seconds=32)
     assert (relapsed.opened_at, relapsed.retry_at) == (at(32), at(32 + 60))
-    recovered = after(ramping, *[succeeded()] * 4, seconds=32)
+    recovered = after(ramping, succeeded(CAP), seconds=32)
     assert after(recovered, failed(5), seconds=33).retry_at == at(33 + 30)
 
 
@@ -168,7 +212,7 @@ def test_the_openings_double_to_fifteen_minutes() -> None:
 def test_a_person_can_hold_it_open_until_a_moment() -> None:
     breaker = force_open(Breaker(), NOW, at(7200))
     assert breaker.opened_times == 1
-    assert allowance(breaker, CAP, at(7199)) == 0
+    assert not probe_due(breaker, at(7199))
     assert probe_due(breaker, at(7200))
     assert after(breaker, succeeded(9), seconds=1) is breaker
 
@@ -187,11 +231,6 @@ def test_closing_a_closed_one_forgets_its_failures_only() -> None:
     assert force_close(after(Breaker(), failed(4))) == Breaker()
     ramping = after(probing(opened()), succeeded(), succeeded(), seconds=31)
     assert force_close(ramping) == Breaker(ramp=2)
-
-
-def test_a_lane_without_width_lets_nothing_through_not_even_a_probe() -> None:
-    assert allowance(Breaker(), 0, NOW) == 0
-    assert allowance(opened(), 0, at(30)) == 0
 
 
 def test_a_tally_knows_what_came_after_the_last_success() -> None:
