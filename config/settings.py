@@ -76,6 +76,12 @@ REDRIVE_RETENTION_DAYS = env.integer(
     least=1,
 )
 
+REDRIVE_DISK = env.text(
+    "REDRIVE_DISK",
+    "",
+    "A folder on the database's disk, as the dispatchers see it; empty: the embedded server's.",
+)
+
 REDRIVE_SEARCH = env.boolean(
     "REDRIVE_SEARCH",
     default=True,

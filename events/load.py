@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from events import statements
@@ -18,7 +19,7 @@ from events.models.event import Priority
 from events.models.process import Role
 from events.problems import Code, Problem
 from events.publish import NewEvent
-from events.rules.load import Level, Load, Measured, assess
+from events.rules.load import Load, Measured, Step, assess
 
 KNOWN_FOR = 1.0
 """Seconds that a process trusts the level it read."""
@@ -63,21 +64,18 @@ def measure() -> Measured:
 def update() -> Load:
     """Measures, judges and keeps the level; a dispatcher calls it every second."""
     row, _ = LoadLevel.objects.get_or_create(id=1)
+    before = LoadLevel.objects.in_force()
     found = measure()
-    load = assess(found, Level(row.level))
-    changes = {} if load.level == row.level else {"level": load.level, "since": Now()}
+    load = assess(found, before.load)
+    changes = {} if load.level == row.level else {"since": Now()}
     LoadLevel.objects.filter(id=1).update(
-        measured_at=Now(),
-        reasons=list(load.reasons),
-        disk_full=load.disk_full,
-        measures=asdict(found),
-        **changes,
+        measured_at=Now(), measures=asdict(found), **asdict(load), **changes
     )
     return load
 
 
 def current() -> LoadLevel:
-    """The level that this process last read, at most KNOWN_FOR old; normal if there is none yet."""
+    """The level that this process last read, at most KNOWN_FOR old; normal where none measures."""
     global _known  # noqa: PLW0603 - a cache of one row
     if _known is None or time.monotonic() - _known[0] > KNOWN_FOR:
         _known = (time.monotonic(), _read())
@@ -89,7 +87,7 @@ _known: tuple[float, LoadLevel] | None = None
 
 def _read() -> LoadLevel:
     try:
-        return LoadLevel.objects.filter(id=1).first() or LoadLevel(id=1)
+        return LoadLevel.objects.in_force()
     except DatabaseError:
         connection.close()
         return _known[1] if _known else LoadLevel(id=1)
@@ -101,10 +99,10 @@ def refusal(events: Sequence[NewEvent]) -> Problem | None:
     Blocks for a query once in KNOWN_FOR, so it is not for an event loop.
     """
     load = current()
-    if load.disk_full:
+    if Step.ALL_REFUSED in load.steps:
         detail = "The disk of the database is nearly full. Nothing was stored."
         return Problem(Code.STORAGE_FULL, detail, retry_after=60)
-    if load.level == Level.OVERLOADED and any(e.priority == Priority.LOW for e in events):
+    if Step.LOW_REFUSED in load.steps and any(e.priority == Priority.LOW for e in events):
         detail = f"Publishes of low priority wait: {'; '.join(load.reasons)}."
         return Problem(Code.OVERLOADED, detail, retry_after=10)
     return None
@@ -113,7 +111,7 @@ def refusal(events: Sequence[NewEvent]) -> Problem | None:
 def _commit_ms() -> float:
     began = time.perf_counter()
     with transaction.atomic():
-        LoadLevel.objects.filter(id=1).update(measured_at=Now())
+        LoadLevel.objects.filter(id=1).update(leaning=F("leaning"))
     return (time.perf_counter() - began) * 1000
 
 
@@ -125,9 +123,10 @@ def _window_use() -> float:
 
 
 def _disk_free() -> float | None:
-    """Of the embedded server's disk; that of a server elsewhere is not known here."""
-    data = Path(settings.REDRIVE_DATA_DIR) / "postgres"
-    if not data.exists():
+    """Of the folder that is set, or the embedded server's; that of another server is not known."""
+    data = Path(settings.REDRIVE_DISK or Path(settings.REDRIVE_DATA_DIR) / "postgres")
+    try:
+        usage = shutil.disk_usage(data)
+    except OSError:
         return None
-    usage = shutil.disk_usage(data)
     return usage.free / usage.total

@@ -9,6 +9,7 @@ from ninja import Router
 from pydantic import BaseModel, Field
 
 from events.api.callers import READ, Request
+from events.models import LoadLevel
 from monitoring.status import status
 
 router = Router(tags=["status"])
@@ -34,7 +35,10 @@ class LedgerShown(BaseModel):
 
 class LoadShown(BaseModel):
     level: str = Field(description="normal, busy or overloaded.")
+    since: datetime | None = Field(description="Null where no dispatcher has measured it lately.")
     reasons: list[str]
+    steps: list[str] = Field(description="What is given up at this load, in words.")
+    disk_full: bool = Field(description="Every publish is refused.")
 
 
 class PartShown(BaseModel):
@@ -69,6 +73,16 @@ def read_status(request: Request) -> StatusShown:
         fan_outs=found.fan_outs,
         processes=dict(found.processes),
         dispatcher_alone=found.alone,
-        load=LoadShown(level=found.level, reasons=found.reasons),
+        load=_load(found.load),
         parts=[PartShown(**asdict(part)) for part in found.parts],
+    )
+
+
+def _load(level: LoadLevel) -> LoadShown:
+    return LoadShown(
+        level=level.level,
+        since=level.since if level.measures else None,
+        reasons=level.reasons,
+        steps=[str(step) for step in level.steps],
+        disk_full=level.disk_full,
     )

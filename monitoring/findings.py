@@ -18,7 +18,6 @@ from django.utils import timezone
 from events.audit import note
 from events.models import ApiKey, Heartbeat, Lane, LoadLevel, Subscription
 from events.models.process import OUT, Role
-from events.rules.load import Level
 from events.rules.states import BreakerState, SubscriptionState
 from monitoring import report
 from monitoring.models import Drill, Finding, Kind, Sample, Side
@@ -118,9 +117,11 @@ def _ours(sample: Sample) -> Iterable[Seen]:
     if alive.filter(role=Role.DISPATCHER, load__alone=True).exists():
         words = "The broker is away: the dispatcher delivers in its own process, slower."
         yield Seen(Kind.BROKER, "", Side.OURS, words, "/health/")
-    load = LoadLevel.objects.exclude(level=Level.NORMAL).first()
-    if load is not None:
-        words = f"The load is {load.level}: {'; '.join(load.reasons) or 'it is falling'}."
+    load = LoadLevel.objects.in_force()
+    if load.steps:
+        full = ["the disk is nearly full"] if load.disk_full else []
+        why = "; ".join([*full, *load.reasons]) or "it is falling"
+        words = f"The load is {load.level}: {why}."
         yield Seen(Kind.LEVEL, "", Side.OURS, words, "/health/")
     ours = Sample.objects.ticks().filter(at__gte=sample.at - RECENT).aggregate(n=Sum("ours"))["n"]
     if ours:

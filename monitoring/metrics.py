@@ -146,15 +146,15 @@ def _of_attempts(sample: Sample | None) -> list[Family]:
 
 
 def _of_load() -> list[Family]:
-    load = LoadLevel.objects.first()
-    measures = load.measures if load else {}
+    load = LoadLevel.objects.in_force()
+    measures = load.measures
     commit = measures.get("commit")
     return [
         Family(
             "redrive_load_level",
             "gauge",
             "1 for the load level that is in force, 0 for the others.",
-            [({"level": level}, float(level == load.level)) for level in Level if load],
+            [({"level": level}, float(level == load.level)) for level in Level],
         ),
         _one(
             "commit_seconds",

@@ -32,7 +32,8 @@ SELECT clock_timestamp() AS now,
     (SELECT count(*) FROM events_lane WHERE state = 'open') AS open,
     (SELECT count(*) FROM events_lane WHERE state = 'half_open') AS half_open,
     s.paused, s.disabled, s.slowest,
-    coalesce((SELECT level FROM events_loadlevel), 'normal') AS level,
+    coalesce((SELECT level FROM events_loadlevel
+        WHERE measured_at > now() - interval '15 seconds'), 'normal') AS level,
     (SELECT count(*) FROM monitoring_finding WHERE cleared_at IS NULL AND acknowledged_at IS NULL
      AND (silenced_until IS NULL OR silenced_until <= now())) AS findings
 FROM (SELECT count(*) FILTER (WHERE state = 'paused') AS paused,

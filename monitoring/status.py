@@ -11,7 +11,7 @@ from django.db.models import Sum
 
 from dlq.models import Signature
 from events import load, statements
-from events.models import FanOut, Heartbeat
+from events.models import FanOut, Heartbeat, LoadLevel
 from events.models.process import Role
 from monitoring.parts import Known, known
 
@@ -83,8 +83,7 @@ class Status:
     fan_outs: int
     processes: Mapping[str, int]
     alone: bool
-    level: str
-    reasons: list[str]
+    load: LoadLevel
     parts: list[Known]
 
 
@@ -94,7 +93,6 @@ def status(*, tenant: str | None) -> Status:
     alive = list(Heartbeat.objects.alive().values_list("role", "load"))
     letters = Signature.objects.with_open().seen_by(tenant).order_by()
     counts = Counter(role for role, _ in alive)
-    level = load.current()
     return Status(
         at=row.at,
         depth=Depth(row.pending, row.in_flight, row.parked, row.oldest_due),
@@ -103,7 +101,6 @@ def status(*, tenant: str | None) -> Status:
         fan_outs=FanOut.objects.count(),
         processes={role: counts[role] for role in Role},
         alone=any(carried.get("alone") for _, carried in alive),
-        level=level.level,
-        reasons=list(level.reasons),
+        load=load.current(),
         parts=known(),
     )

@@ -31,7 +31,7 @@ from events.engine.safely import record_safely
 from events.engine.transport import Sent, Transport
 from events.rules import ids
 from events.rules.ids import Prefix
-from events.rules.load import Level
+from events.rules.load import Step
 from events.rules.outcome import label
 from events.rules.verdict import Delivered, Policy, judge
 from events.uuids import new_uuid
@@ -76,7 +76,7 @@ class Window:
         self._claiming = ThreadPoolExecutor(1, "claim")
         self._recording = ThreadPoolExecutor(1, "record")
         self._cursor = FIRST
-        self._overloaded = False
+        self._bodies = True
         self._sending: dict[asyncio.Task[None], float] = {}
         self._finished: list[Result] = []
         self._moved = asyncio.Event()
@@ -141,7 +141,7 @@ class Window:
         while True:
             taken = claim(want=want, cursor=self._cursor, worker=self._worker, lease=new_uuid())
             self._cursor = taken.cursor
-            self._overloaded = load.current().level == Level.OVERLOADED
+            self._bodies = Step.NO_BODIES not in load.current().steps
             if taken.claims or taken.cursor == FIRST:
                 self._destinations.learn({(c.subscription, c.version) for c in taken.claims})
                 return taken.claims
@@ -169,7 +169,7 @@ class Window:
         sent = await self._transport.send(request)
         sent.request_headers = shown(request, to)
         result = _judged(attempt, claimed, sent, to.policy)
-        if isinstance(result.verdict, Delivered) and self._overloaded:
+        if isinstance(result.verdict, Delivered) and not self._bodies:
             sent.response_body = b""
         self._finished.append(result)
 

@@ -21,7 +21,7 @@ from django.db import transaction
 from events import jobs, load, statements
 from events.rules import ids, words
 from events.rules.cloudevents import is_json_type
-from events.rules.load import Level
+from events.rules.load import Step
 from events.searching import JOB, WALKED
 
 BEHIND = {WALKED: timedelta(seconds=15), "again": timedelta(hours=1)}
@@ -65,7 +65,7 @@ SELECT pg_try_advisory_xact_lock(hashtext('events.text')) AS alone,
 
 def index() -> int:
     """One run of both walks; gives how many events it indexed. It rests while there is load."""
-    if not settings.REDRIVE_SEARCH or load.current().level != Level.NORMAL:
+    if not settings.REDRIVE_SEARCH or Step.INDEX_RESTS in load.current().steps:
         return 0
     return sum(_walk(name, behind) for name, behind in BEHIND.items())
 

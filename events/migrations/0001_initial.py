@@ -418,6 +418,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("disk_full", models.BooleanField(default=False)),
+                ("leaning", models.SmallIntegerField(default=0)),
                 ("measures", models.JSONField(default=dict)),
             ],
         ),

@@ -12,7 +12,6 @@ from django.shortcuts import render
 from events.models import ApiKey, Heartbeat, LoadLevel
 from events.models.process import GONE_AFTER, SUSPECT_AFTER
 from events.roles import Role, needs
-from events.rules.load import STEPS, Level
 from monitoring.parts import parts
 
 FORGOTTEN = timedelta(minutes=10)
@@ -21,15 +20,13 @@ FORGOTTEN = timedelta(minutes=10)
 
 @needs(Role.VIEWER)
 def health(request: HttpRequest) -> HttpResponse:
-    load = LoadLevel.objects.first()
     beats = Heartbeat.objects.annotate(silent=Now() - F("beat_at")).filter(
         beat_at__gt=Now() - FORGOTTEN
     )
     context = {
         "title": "Health",
         "parts": parts(),
-        "load": load,
-        "steps": STEPS[Level(load.level)] if load else (),
+        "load": LoadLevel.objects.in_force(),
         "processes": sorted(((one, _state(one)) for one in beats), key=_order),
         "producers": ApiKey.objects.filter(revoked_at=None).order_by(
             F("last_used_at").desc(nulls_last=True)

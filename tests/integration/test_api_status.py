@@ -112,7 +112,13 @@ def test_unexpanded_events_and_the_load_level_are_told() -> None:
     FanOut.objects.create(event=new_uuid(), remaining=[new_uuid()])
     found = told()
     assert found["fan_outs"] == 1
-    assert found["load"] == {"level": "normal", "reasons": []}
+    assert found["load"] == {
+        "level": "normal",
+        "since": None,
+        "reasons": [],
+        "steps": [],
+        "disk_full": False,
+    }
     assert found["at"].startswith(timezone.now().date().isoformat()[:8])
 
 
