@@ -39,13 +39,15 @@ SAMPLE = 5
 class Plan:
     """What a replay would do: sources in all, for each subscription, and a few of them.
 
-    `delivered` meet the criteria too and are left out, since their endpoint was delivered them.
+    `delivered` and `gone` meet the criteria too and are left out: their endpoint was delivered
+    them, or their subscription was deleted.
     """
 
     total: int
     by_subscription: dict[UUID, int]
     sample: Sequence[DeadLetter | Event]
     delivered: int = 0
+    gone: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,20 @@ def plan(order: Order) -> Plan:
         counts = dict(counted)
         total = sum(counts.values())
         counts = counts if order.target is None else {order.target: total}
-    every = _sources(order.source, order.criteria, target=None, again=True)
-    return Plan(total, counts, sample, 0 if order.again else every.count() - total)
+    every = _meeting(order.source, order.criteria).count()
+    sendable = _sources(order.source, order.criteria, target=order.target, again=True).count()
+    return Plan(total, counts, sample, sendable - total, every - sendable)
+
+
+def _meeting(source: str, criteria: Criteria) -> QuerySet[Any]:
+    is_event = source == ReplaySource.EVENTS
+    return select.events(criteria) if is_event else select.dead_letters(criteria)
 
 
 def _sources(source: str, criteria: Criteria, *, target: UUID | None, again: bool) -> QuerySet[Any]:
-    is_event = source == ReplaySource.EVENTS
-    found: QuerySet[Any] = select.events(criteria) if is_event else select.dead_letters(criteria)
+    is_event, found = source == ReplaySource.EVENTS, _meeting(source, criteria)
+    if target is None and not is_event:
+        found = select.with_subscription(found)
     if again:
         return found
     return select.undelivered(found, event="id" if is_event else "event", target=target)

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from dlq.models import DeadLetter
 from dlq.models.dead_letter import DeadLetterQuerySet
-from events.models import Event, FinishedDelivery
+from events.models import Event, FinishedDelivery, Subscription
 from events.models.event import EventQuerySet
 from events.models.typed import typed
 from events.rules.states import DeliveryState
@@ -95,6 +95,11 @@ def events(wanted: Criteria) -> EventQuerySet:
     if wanted.tenant is not None:
         found = found.filter(tenant=wanted.tenant)
     return found.filter(typed("type", wanted.type))
+
+
+def with_subscription(letters: Sources) -> Sources:
+    """Those whose subscription was not deleted."""
+    return letters.filter(subscription__in=Subscription.objects.existing().values("id"))
 
 
 def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from django.utils.dateparse import parse_datetime
 
+from events.models import Subscription
+from events.models.delivery import OWED_STATES
 from events.models.typed import typed
 from events.rules import ids
+from events.rules.outcome import OUR_ERRORS
+from events.rules.states import DeliveryState, Owing
 
 Found = TypeVar("Found", bound=QuerySet[Any])
 
 _EXACT = {
-    "state": "state",
     "subscription": "subscription",
     "event": "event",
     "status": "last_status",
@@ -32,7 +38,8 @@ _MOMENTS = ("since", "before")
 class Criteria:
     """None leaves a criterion out. `owner` is the tenant of the subscription, `tenant` the event's.
 
-    `error` is a part of the last error. A delivery's id tells when it was made, so `since` and
+    `state` is a DeliveryState or an Owing, `error` a part of the last error, `fault` whose that
+    was: only `ours` is told by its words. A delivery's id tells when it was made, so `since` and
     `before` bound the id; `before` is always set on a job: what is owed later does not join it.
     """
 
@@ -43,6 +50,7 @@ class Criteria:
     type: str | None = None
     status: int | None = None
     error: str | None = None
+    fault: str | None = None
     tenant: str | None = None
     owner: str | None = None
     replay: UUID | None = None
@@ -68,6 +76,10 @@ def narrowed(found: Found, wanted: Criteria) -> Found:
     """Those deliveries, owed or finished, that meet the criteria."""
     exact = {column: getattr(wanted, name) for name, column in _EXACT.items()}
     found = found.filter(**{name: value for name, value in exact.items() if value is not None})
+    if wanted.state is not None:
+        found = found.filter(_in_state(wanted.state))
+    if wanted.fault is not None:
+        found = found.filter(_ours())
     if wanted.ids is not None:
         found = found.filter(id__in=wanted.ids)
     if wanted.error is not None:
@@ -77,6 +89,28 @@ def narrowed(found: Found, wanted: Criteria) -> Found:
     if wanted.before is not None:
         found = found.filter(id__lt=ids.first_at(wanted.before))
     return found.filter(typed("event_type", wanted.type))
+
+
+def _in_state(state: str) -> Q:
+    """The view over deliveries has no `due_at` for a test, which nobody waits for."""
+    late = Q(state=DeliveryState.PENDING, due_at__lte=Now())
+    flows = Q(subscription__in=Subscription.objects.flowing().values("id"))
+    match state:
+        case Owing.OWED:
+            return Q(state__in=OWED_STATES)
+        case Owing.DUE:
+            return late & flows
+        case Owing.PARKED:
+            return late & ~flows
+        case Owing.LATER:
+            later = Q(due_at__gt=Now()) | Q(due_at=None)
+            return Q(state=DeliveryState.PENDING) & later
+        case _:
+            return Q(state=state)
+
+
+def _ours() -> Q:
+    return reduce(or_, (Q(last_error__startswith=words) for words in OUR_ERRORS))
 
 
 def _plain(value: Any) -> Any:

@@ -126,7 +126,7 @@ def _ours(sample: Sample) -> Iterable[Seen]:
     ours = Sample.objects.ticks().filter(at__gte=sample.at - RECENT).aggregate(n=Sum("ours"))["n"]
     if ours:
         words = "Attempts fail on our side: name resolver, or an address that we may not send to."
-        yield Seen(Kind.OUR_FAULT, "", Side.OURS, words, "/deliveries/?error=ours")
+        yield Seen(Kind.OUR_FAULT, "", Side.OURS, words, "/deliveries/?fault=ours")
 
 
 def _theirs() -> Iterable[Seen]:

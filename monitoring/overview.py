@@ -67,6 +67,7 @@ class LaneRow:
     due: int
     waiting: int
     oldest: float | None
+    flows: bool
     health: Health
 
 
@@ -165,6 +166,7 @@ def _row(subscription: Subscription, lane: Mapping[str, Any], health: Health) ->
         due=lane["due"],
         waiting=lane["waiting"],
         oldest=lane["oldest"],
+        flows=lane["flows"],
         health=health,
     )
 

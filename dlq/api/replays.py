@@ -106,6 +106,7 @@ class PlanShown(BaseModel):
     dry_run: Literal[True] = True
     total: int
     delivered: int = Field(description="Left out: their endpoint was delivered them already.")
+    gone: int = Field(description="Left out: their subscription was deleted.")
     by_subscription: dict[str, int]
     sample: list[str] = Field(description="Some of the dead letters or events.")
 
@@ -115,6 +116,7 @@ class PlanShown(BaseModel):
         return cls(
             total=found.total,
             delivered=found.delivered,
+            gone=found.gone,
             by_subscription={ids.encode(Prefix.SUBSCRIPTION, to): n for to, n in shares},
             sample=[row.public_id for row in found.sample],
         )

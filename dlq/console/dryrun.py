@@ -30,8 +30,8 @@ class Share:
     @property
     def waits(self) -> str:
         """Why this endpoint takes nothing now; empty if it does."""
-        if self.to is None or self.to.deleted_at is not None:
-            return "deleted: its share is left out"
+        if self.to is None:
+            return ""
         if self.to.state != SubscriptionState.ACTIVE:
             return f"{self.to.state}: its share waits"
         return ""
@@ -39,10 +39,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """`digest` tells whether a later look finds the same; `delivered` are left out."""
+    """`digest` tells whether a later look finds the same; `delivered` and `gone` are left out."""
 
     total: int
     delivered: int
+    gone: int
     shares: Sequence[Share]
     sample: Sequence[DeadLetter | Event]
     rate: float | None
@@ -59,6 +60,7 @@ def dry_run(order: Order) -> DryRun:
     return DryRun(
         total=found.total,
         delivered=found.delivered,
+        gone=found.gone,
         shares=[Share(known.get(subscription), count) for subscription, count in counted],
         sample=found.sample,
         rate=order.rate,

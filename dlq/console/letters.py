@@ -44,11 +44,18 @@ COLUMNS: Columns = {
 }
 
 
+EVER = "all"
+
+
 class LetterFilters(Filters):
     """Without `state`, the open ones."""
 
     state = forms.ChoiceField(
-        choices=[("", "open"), *((s, s) for s in LetterState if s != LetterState.OPEN)],
+        choices=[
+            ("", "open"),
+            *((s, s) for s in LetterState if s != LetterState.OPEN),
+            (EVER, "all"),
+        ],
         required=False,
     )
     subscription = IdField(Prefix.SUBSCRIPTION)
@@ -68,7 +75,9 @@ def criteria_of(chosen: dict[str, Any]) -> Criteria:
 
 def found_by(chosen: dict[str, Any]) -> DeadLetterQuerySet:
     state = chosen.get("state") or LetterState.OPEN
-    return select.narrowed(DeadLetter.objects.filter(state=state), criteria_of(chosen))
+    letters = DeadLetter.objects.all()
+    found = letters if state == EVER else letters.filter(state=state)
+    return select.narrowed(found, criteria_of(chosen))
 
 
 @require_GET

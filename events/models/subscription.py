@@ -45,6 +45,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """A key of one tenant sees that tenant's subscriptions only."""
         return self.existing() if tenant is None else self.existing().filter(tenant=tenant)
 
+    def flowing(self) -> Self:
+        """Those whose lanes hand out what is due."""
+        return self.filter(state=SubscriptionState.ACTIVE, lane__state=BreakerState.CLOSED)
+
     def due_to_probe(self) -> Self:
         """Disabled by us, and not tried for a day: the endpoint may be back."""
         disabled = self.existing().filter(state=SubscriptionState.DISABLED, state_by="redrive")

@@ -69,6 +69,8 @@ Outcome = Responded | Unreachable | TimedOut | Blocked
 # The endpoint is well and says that it cannot take this content, whoever sends it.
 _EVENT_STATUSES = frozenset({400, 413, 414, 415, 422})
 
+_BLOCKED_WORDS = "blocked address"
+
 _UNREACHABLE_WORDS = {
     UnreachableKind.DNS: "unknown host name",
     UnreachableKind.RESOLVER: "name resolver failure",
@@ -78,6 +80,9 @@ _UNREACHABLE_WORDS = {
     UnreachableKind.PROTOCOL: "invalid HTTP answer",
     UnreachableKind.NETWORK: "network failure",
 }
+
+OUR_ERRORS = (_UNREACHABLE_WORDS[UnreachableKind.RESOLVER], _BLOCKED_WORDS)
+"""How the errors begin that are a fault of ours."""
 
 _TIMEOUT_WORDS = {
     TimeoutPhase.CONNECT: "timeout while connecting",
@@ -111,7 +116,7 @@ def error_of(outcome: Outcome) -> str:
         case TimedOut(phase, detail):
             return _with_detail(_TIMEOUT_WORDS[phase], detail)
         case Blocked(reason):
-            return _with_detail("blocked address", reason)
+            return _with_detail(_BLOCKED_WORDS, reason)
         case _:
             assert_never(outcome)
 

@@ -32,6 +32,19 @@ class BreakerState(StrEnum):
     HALF_OPEN = "half_open"
 
 
+class Owing(StrEnum):
+    """What is owed, as the ledger adds it up: in flight, and of what is pending one of three.
+
+    `parked` is due in a lane that does not flow, because its breaker is not closed or its
+    subscription not active; `due` is due in one that does. `owed` is all of it.
+    """
+
+    OWED = "owed"
+    DUE = "due"
+    LATER = "later"
+    PARKED = "parked"
+
+
 FINISHED: frozenset[DeliveryState] = frozenset(
     {DeliveryState.DELIVERED, DeliveryState.DEAD, DeliveryState.CANCELLED}
 )

@@ -153,13 +153,27 @@ def test_a_replay_to_another_subscription_leaves_the_failing_one_alone() -> None
     assert {row.subscription for row in replayed(job)} == {other.id}
 
 
-def test_a_letter_whose_subscription_is_gone_is_skipped_and_stays_open() -> None:
-    to = make.subscription()
-    make.dead(to, 2)
-    operate.delete_subscription(actor=make.ACTOR, subscription=to.id)
+def test_a_letter_whose_subscription_is_gone_is_not_counted_and_stays_open() -> None:
+    gone, kept = (make.subscription(name=n, types=[n]) for n in ("gone", "kept"))
+    for to, many in ((gone, 2), (kept, 1)):
+        make.backlog(to, many, type=to.name)
+    make.recorded(Responded(500))
+    operate.delete_subscription(actor=make.ACTOR, subscription=gone.id)
+    found = plan(order())
+    assert (found.total, found.gone, found.delivered) == (1, 2, 0)
+    assert found.by_subscription == {kept.id: 1}
     job = done(start(order(), actor=make.ACTOR))
-    assert (job.made, job.skipped) == (0, 2)
+    assert (job.total, job.made, job.skipped) == (1, 1, 0)
     assert DeadLetter.objects.open().count() == 2
+
+
+def test_a_letter_whose_subscription_is_gone_can_be_sent_elsewhere() -> None:
+    gone = make.subscription()
+    make.dead(gone, 2)
+    operate.delete_subscription(actor=make.ACTOR, subscription=gone.id)
+    other = make.subscription()
+    assert plan(order(target=other.id)).total == 2
+    assert done(start(order(target=other.id), actor=make.ACTOR)).made == 2
 
 
 def test_a_rate_is_kept_and_the_first_one_goes_at_once() -> None:

@@ -12,10 +12,14 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from dlq import settle
 from dlq.console.sparks import sparks_of
 from dlq.models import DeadLetter, DeathHour, Signature
+from dlq.select import Criteria
 from dlq.tasks import forget_hours
+from events import operate
 from events.roles import Role
+from events.rules.outcome import Responded
 from tests import make, pages
 
 pytestmark = pytest.mark.django_db
@@ -139,3 +143,29 @@ def action_in(answer: HttpResponse, verb: str) -> str:
     """Where the page's form for a verb posts to."""
     shown = re.findall(r'action="(/dead-letters/[^"]+)"', pages.text_of(answer))
     return html.unescape(next(one for one in shown if one.startswith(f"/dead-letters/{verb}/?")))
+
+
+def test_only_open_letters_are_offered_for_a_replay() -> None:
+    make.dead(make.subscription(), 2)
+    client = pages.signed_in(Role.OPERATOR)
+    path = reverse("dead-letters-all")
+    assert "Replay these…" in pages.text_of(client.get(path))
+    settle.discard(Criteria(), actor=make.ACTOR)
+    for state in ("discarded", "all"):
+        shown = pages.text_of(client.get(path, {"state": state}))
+        assert "Replay these…" not in shown, state
+
+
+def test_a_dry_run_leaves_deleted_subscriptions_out_and_says_how_many_endpoints_are_not_shown() -> (
+    None
+):
+    made = [make.subscription(name=f"s{n}", types=[f"s{n}"]) for n in range(23)]
+    for to in made:
+        make.backlog(to, 1, type=to.name)
+    make.recorded(Responded(500))
+    operate.delete_subscription(actor=make.ACTOR, subscription=made[0].id)
+    client = pages.signed_in(Role.OPERATOR)
+    shown = pages.text_of(client.get(reverse("replay-new"), {"source": "dead_letters"}))
+    assert "Replay 22 dead letters to 22 endpoints" in shown
+    assert "and 2 more endpoints" in shown
+    assert "<strong>1</strong> more was owed to a subscription that is deleted" in shown
