@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from events import hooks, tenants, vault
 from events.audit import note
 from events.finish import finish
-from events.models import Lane, OwedDelivery, Secret, Subscription
+from events.models import AuditEntry, Lane, OwedDelivery, Secret, Subscription
 from events.rules import breaker as rule
 from events.rules import ids
 from events.rules.breaker import Breaker
@@ -30,6 +31,14 @@ ROTATION = timedelta(hours=24)
 """How long the old secret signs beside the new one."""
 
 CANCEL_AT_ONCE = 1_000
+
+
+Undoable = Literal["disable", "resume"]
+
+_LEFT: Mapping[Undoable, SubscriptionState] = {
+    "disable": SubscriptionState.DISABLED,
+    "resume": SubscriptionState.ACTIVE,
+}
 
 
 class WrongState(Exception):
@@ -101,6 +110,27 @@ def disable(*, actor: str, subscription: UUID, reason: str) -> Subscription:
     """Stops deliveries until somebody enables it; what is owed is kept."""
     row = _held(subscription)
     return _set_state(row, SubscriptionState.DISABLED, actor, "disable", reason=reason)
+
+
+@transaction.atomic
+def undo(*, actor: str, subscription: UUID, action: Undoable, since: datetime) -> Subscription:
+    """Takes a disable or a resume back: state, reason and the end of a pause are as before it.
+
+    `since` is the state_since that it left. Raises WrongState if the state was changed since.
+    """
+    row = _held(subscription)
+    if (row.state, row.state_since) != (_LEFT[action], since):
+        raise WrongState("Its state was changed since: nothing was undone.")
+    before = AuditEntry.objects.last_of(row.public_id, action).before or {}
+    until = before.get("resume_at")
+    return _set_state(
+        row,
+        SubscriptionState(before["state"]),
+        actor,
+        f"undo-{action}",
+        reason=before["reason"],
+        until=until and parse_datetime(until),
+    )
 
 
 def delete_subscription(*, actor: str, subscription: UUID) -> int:
@@ -208,6 +238,7 @@ def described(row: Subscription) -> dict[str, Any]:
         "filter": row.filter,
         "state": row.state,
         "reason": row.state_reason,
+        "resume_at": row.resume_at and row.resume_at.isoformat(),
         "schedule": row.schedule,
         "timeout": row.timeout,
         "max_concurrency": row.max_concurrency,

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from events import operate, probe
 from events.console import lanes
-from events.console.acting import act
+from events.console.acting import act, refused
 from events.console.person import actor_of
 from events.models import Subscription
+from events.operate import Undoable
 from events.roles import Role, needs
 from events.subscribing import new_secret
 
@@ -39,6 +42,10 @@ class PauseForm(forms.Form):
     )
 
 
+class DisableForm(forms.Form):
+    reason = forms.CharField(max_length=200, required=False)
+
+
 class BreakerForm(forms.Form):
     minutes = forms.IntegerField(min_value=1, max_value=1440, initial=15)
 
@@ -48,15 +55,16 @@ class BreakerForm(forms.Form):
 def pause(request: HttpRequest, subscription: UUID) -> HttpResponse:
     """Holds its deliveries back, for a while or until somebody resumes it."""
     form = PauseForm(request.POST)
-    chosen = form.cleaned_data if form.is_valid() else {}
-    minutes = chosen.get("minutes")
+    if not form.is_valid():
+        return refused(request, form, back=_page(subscription))
+    minutes = form.cleaned_data["minutes"]
     return act(
         request,
         partial(
             operate.pause,
             actor=actor_of(request),
             subscription=subscription,
-            reason=chosen.get("reason", ""),
+            reason=form.cleaned_data["reason"],
             until=timezone.now() + timedelta(minutes=minutes) if minutes else None,
         ),
         done="Paused. What is owed waits; nothing is lost and no attempt is spent.",
@@ -74,8 +82,15 @@ def resume(request: HttpRequest, subscription: UUID) -> HttpResponse:
         partial(operate.resume, actor=actor_of(request), subscription=subscription),
         done="Resumed: what waited is due as it was.",
         back=_page(subscription),
-        undo=reverse("subscription-pause", args=[subscription]),
+        undo=partial(_undo, "subscription-undo-resume"),
     )
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def undo_resume(request: HttpRequest, subscription: UUID) -> HttpResponse:
+    """Paused again, for as long as it was to be."""
+    return _undone(request, subscription, "resume", "Paused again, as it was.")
 
 
 @require_POST
@@ -94,14 +109,24 @@ def enable(request: HttpRequest, subscription: UUID) -> HttpResponse:
 @needs(Role.ADMIN)
 def disable(request: HttpRequest, subscription: UUID) -> HttpResponse:
     """No deliveries until somebody enables it."""
-    reason = request.POST.get("reason", "")[:200]
+    form = DisableForm(request.POST)
+    if not form.is_valid():
+        return refused(request, form, back=_page(subscription))
+    reason = form.cleaned_data["reason"]
     return act(
         request,
         partial(operate.disable, actor=actor_of(request), subscription=subscription, reason=reason),
         done="Disabled. What is owed is kept.",
         back=_page(subscription),
-        undo=reverse("subscription-enable", args=[subscription]),
+        undo=partial(_undo, "subscription-undo-disable"),
     )
+
+
+@require_POST
+@needs(Role.ADMIN)
+def undo_disable(request: HttpRequest, subscription: UUID) -> HttpResponse:
+    """Active or paused again, whichever it was."""
+    return _undone(request, subscription, "disable", "It is as it was before.")
 
 
 @require_POST
@@ -109,7 +134,9 @@ def disable(request: HttpRequest, subscription: UUID) -> HttpResponse:
 def open_breaker(request: HttpRequest, subscription: UUID) -> HttpResponse:
     """Parks the lane for a while."""
     form = BreakerForm(request.POST)
-    minutes = form.cleaned_data["minutes"] if form.is_valid() else 15
+    if not form.is_valid():
+        return refused(request, form, back=_page(subscription))
+    minutes = form.cleaned_data["minutes"]
     return act(
         request,
         partial(
@@ -194,6 +221,29 @@ def show_secret(
         "fresh": fresh,
     }
     return render(request, "events/secret.html", context)
+
+
+def _undone(request: HttpRequest, subscription: UUID, action: Undoable, done: str) -> HttpResponse:
+    since = parse_datetime(request.GET.get("since", ""))
+    if since is None:
+        raise Http404
+    return act(
+        request,
+        partial(
+            operate.undo,
+            actor=actor_of(request),
+            subscription=subscription,
+            action=action,
+            since=since,
+        ),
+        done=done,
+        back=_page(subscription),
+    )
+
+
+def _undo(name: str, row: Subscription) -> str:
+    """The path that takes back what left the subscription so."""
+    return f"{reverse(name, args=[row.id])}?{urlencode({'since': row.state_since.isoformat()})}"
 
 
 def _page(subscription: UUID) -> str:

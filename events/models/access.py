@@ -71,6 +71,12 @@ class ApiKey(models.Model):
         return f"rdk_{self.lookup}… {self.name}"
 
 
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def last_of(self, target: str, action: str) -> AuditEntry:
+        """The newest of this kind about one thing. Raises AuditEntry.DoesNotExist."""
+        return self.filter(target=target, action=action).order_by("-id")[:1].get()
+
+
 class AuditEntry(models.Model):
     """One change made by a person or a key. A trigger refuses UPDATE, DELETE and TRUNCATE."""
 
@@ -81,6 +87,8 @@ class AuditEntry(models.Model):
     tenant = models.TextField(null=True)  # noqa: DJ001 - no tenant is not the tenant ""
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+
+    objects = AuditQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]

@@ -100,21 +100,6 @@ def test_a_filter_is_tried_on_what_arrived_before_anything_is_saved() -> None:
     assert not Subscription.objects.exists()
 
 
-def test_a_pause_can_be_undone_from_its_message() -> None:
-    row = make.subscription()
-    client = pages.signed_in(Role.OPERATOR)
-    form = {"reason": "a release", "minutes": "15"}
-    shown = client.post(reverse("subscription-pause", args=[row.id]), form, follow=True)
-    row.refresh_from_db()
-    assert (row.state, row.state_reason) == (SubscriptionState.PAUSED, "a release")
-    assert row.resume_at is not None
-    undo = reverse("subscription-resume", args=[row.id])
-    assert f'action="{undo}"' in pages.text_of(shown)
-    client.post(undo)
-    row.refresh_from_db()
-    assert row.state == SubscriptionState.ACTIVE
-
-
 def test_a_delete_asks_for_the_name_and_says_what_it_cancels() -> None:
     row = make.subscription(name="Orders")
     make.backlog(row, 3)
