@@ -37,7 +37,7 @@ class Isolation:
         time.sleep(2 * SPAN + 5)
         arrivals = received(self._receiver, "arrivals")
         for rate in RATES:
-            most, least = _windows(arrivals[f"/rate/{rate}"], rate)
+            most, least = _windows(arrivals[f"/rate/{rate}"])
             words = f"{least / SPAN:.1f} to {most / SPAN:.1f}/s in any {SPAN:.0f} s"
             ratio = f"{least / SPAN / rate:.2f} to {most / SPAN / rate:.2f}"
             found.append(Line("rate limit, held", words, f"{rate}/s set", ratio))
@@ -105,9 +105,9 @@ class Isolation:
         return str(made["id"])
 
 
-def _windows(arrivals: Sequence[int], rate: int) -> tuple[int, int]:
-    """Most and fewest arrivals in ten seconds, without the burst of a bucket that began full."""
-    settled = [at / 1e9 for at in arrivals[2 * rate :]]
+def _windows(arrivals: Sequence[int]) -> tuple[int, int]:
+    """Most and fewest arrivals in ten seconds, from the first one on."""
+    settled = [at / 1e9 for at in arrivals]
     last = settled[-1]
     counts, end = [], 0
     for start, at in enumerate(settled):

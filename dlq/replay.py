@@ -215,16 +215,12 @@ def _next_sources(job: Replay, many: int) -> list[_Letter] | list[Event]:
     criteria = Criteria.from_json(job.criteria)
     found = _sources(job.source, criteria, target=job.target, again=job.again)
     if job.source == ReplaySource.EVENTS:
-        return list(_after(found, job.cursor)[:many])
-    letters = list(_after(found, job.cursor).select_for_update()[:many])
+        after = found if job.cursor is None else found.filter(id__gt=job.cursor)
+        return list(after.order_by("id")[:many])
+    letters = list(select.in_order(found, after=job.cursor).select_for_update()[:many])
     ids = [letter.id for letter in letters]
     known = dict(Delivery.objects.filter(id__in=ids).values_list("id", "webhook_id"))
     return [_Letter(letter, known.get(letter.id, letter.id)) for letter in letters]
-
-
-def _after(found: QuerySet[Any], cursor: UUID | None) -> QuerySet[Any]:
-    oldest_first = found.order_by("id")
-    return oldest_first if cursor is None else oldest_first.filter(id__gt=cursor)
 
 
 def _id(source: _Letter | Event) -> UUID:

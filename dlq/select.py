@@ -102,6 +102,19 @@ def with_subscription(letters: Sources) -> Sources:
     return letters.filter(subscription__in=Subscription.objects.existing().values("id"))
 
 
+def in_order(letters: QuerySet[Any], *, after: UUID | None) -> QuerySet[Any]:
+    """Dead letters in the order of their events, after one of them.
+
+    What died again after a replay is younger than its successors, its event is not.
+    """
+    found = letters.order_by("event", "id")
+    last = None if after is None else DeadLetter.objects.filter(id=after).first()
+    if last is None:
+        return found
+    # The range starts at the event, so that the index is entered there.
+    return found.filter(event__gte=last.event).exclude(event=last.event, id__lte=last.id)
+
+
 def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:
     """Those whose event was never delivered to the target, or to where they failed.
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from events import statements
+from events import lanes, statements
 from events.models import Heartbeat, LoadLevel
 from events.models.event import Priority
 from events.models.process import Role
@@ -24,37 +24,35 @@ from events.rules.load import Load, Measured, Step, assess
 KNOWN_FOR = 1.0
 """Seconds that a process trusts the level it read."""
 
-# How long the longest waiting delivery of an open lane has been due: parked and paused lanes are
-# meant to wait. One probe a lane and priority.
-BACKLOG = """
-WITH RECURSIVE walk(subscription_id) AS (
-    (SELECT subscription_id FROM events_owed
-     WHERE state = 'pending' ORDER BY subscription_id LIMIT 1)
-    UNION ALL
-    SELECT next.subscription_id FROM walk CROSS JOIN LATERAL (
-        SELECT subscription_id FROM events_owed
-        WHERE state = 'pending' AND subscription_id > walk.subscription_id
-        ORDER BY subscription_id LIMIT 1) AS next
-)
+# How long the longest waiting delivery has been due that a worker with room would send. Parked,
+# paused and paced lanes are meant to wait; one at its cap waits for its endpoint, and a successor
+# for what is ahead of it. One probe a lane and priority.
+BACKLOG = f"""
+WITH RECURSIVE {lanes.WALK}
 SELECT coalesce(extract(epoch FROM now() - min(oldest.due_at)), 0)::float8 AS seconds
 FROM walk
 JOIN events_lane AS lane USING (subscription_id)
 JOIN events_subscription AS s ON s.id = walk.subscription_id
 CROSS JOIN (VALUES (0::int2), (1::int2), (2::int2)) AS p(priority)
 CROSS JOIN LATERAL (
-    SELECT due_at FROM events_owed AS o
+    SELECT * FROM events_owed AS o
     WHERE o.subscription_id = walk.subscription_id AND o.state = 'pending'
       AND o.priority = p.priority AND o.due_at <= now()
-    ORDER BY due_at LIMIT 1) AS oldest
+    ORDER BY o.due_at LIMIT 1) AS oldest
 WHERE s.state = 'active' AND s.deleted_at IS NULL AND lane.state = 'closed' AND lane.ramp IS NULL
-  AND s.rate_limit IS NULL
+  AND s.rate_limit IS NULL AND {lanes.CAP} > {lanes.IN_FLIGHT}
+  AND (oldest.ordering_key IS NULL OR NOT EXISTS (
+      SELECT FROM events_owed AS ahead
+      WHERE ahead.subscription_id = walk.subscription_id
+        AND ahead.ordering_key = oldest.ordering_key
+        AND (ahead.created_at, ahead.id) < (oldest.created_at, oldest.id)))
 """
 
 
 def measure() -> Measured:
     """What the level is judged by, measured now."""
     return Measured(
-        backlog=max(0.0, statements.rows(BACKLOG)[0].seconds),
+        backlog=max(0.0, statements.rows(BACKLOG, lanes.ALL)[0].seconds),
         commit=_commit_ms(),
         window=_window_use(),
         disk_free=_disk_free(),

@@ -18,11 +18,15 @@ from django.db import transaction
 from psycopg.types.json import Jsonb
 
 from events import statements
-from events.matching import Hits, current_matcher, facts_of
+from events.matching import Hits, Target, current_matcher, facts_of
 from events.uuids import new_uuid
 
 FAN_OUT_AT_ONCE = 1_000
-"""Deliveries that the publish itself makes for one event; a worker expands the rest."""
+"""Deliveries that the publish itself makes for one event; a worker expands the rest.
+
+Ordered subscriptions are never among the rest: a later event with fewer matches would be owed
+before, and sent before.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,16 +256,11 @@ def _event_columns(events: Sequence[NewEvent], hits: Sequence[Hits]) -> dict[str
 
 
 def _delivery_columns(events: Sequence[NewEvent], hits: Sequence[Hits]) -> dict[str, Any]:
-    now_owed = [
-        (event, target)
-        for event, hit in zip(events, hits, strict=True)
-        for target in hit.subscriptions[:FAN_OUT_AT_ONCE]
-    ]
-    later = [
-        (event.id, target.id)
-        for event, hit in zip(events, hits, strict=True)
-        for target in hit.subscriptions[FAN_OUT_AT_ONCE:]
-    ]
+    now_owed, later = [], []
+    for event, hit in zip(events, hits, strict=True):
+        first, rest = _split(hit.subscriptions)
+        now_owed += [(event, target) for target in first]
+        later += [(event.id, target.id) for target in rest]
     return {
         "delivery_id": [new_uuid() for _ in now_owed],
         "delivery_event": [event.id for event, _ in now_owed],
@@ -274,6 +273,15 @@ def _delivery_columns(events: Sequence[NewEvent], hits: Sequence[Hits]) -> dict[
         "rest_event": [event_id for event_id, _ in later],
         "rest_subscription": [subscription for _, subscription in later],
     }
+
+
+def _split(targets: Sequence[Target]) -> tuple[Sequence[Target], Sequence[Target]]:
+    """Those that are owed at once, and the rest."""
+    if len(targets) <= FAN_OUT_AT_ONCE:
+        return targets, ()
+    targets = sorted(targets, key=lambda target: not target.ordered)
+    cut = max(FAN_OUT_AT_ONCE, sum(target.ordered for target in targets))
+    return targets[:cut], targets[cut:]
 
 
 def _order(event: NewEvent, ordered: bool) -> str | None:  # noqa: FBT001

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from events import statements
+from events import lanes, statements
 from events.finish import finish
 from events.hooks import Death
 from events.models import Epoch, FinishedDelivery, Lane, OwedDelivery, Subscription
@@ -37,16 +37,8 @@ RETURNING id
 """
 
 # The lanes that lead nowhere: one index probe a lane, however much waits in it.
-GONE = """
-WITH RECURSIVE walk(subscription_id) AS (
-    (SELECT subscription_id FROM events_owed
-     WHERE state = 'pending' ORDER BY subscription_id LIMIT 1)
-    UNION ALL
-    SELECT next.subscription_id FROM walk CROSS JOIN LATERAL (
-        SELECT subscription_id FROM events_owed
-        WHERE state = 'pending' AND subscription_id > walk.subscription_id
-        ORDER BY subscription_id LIMIT 1) AS next
-)
+GONE = f"""
+WITH RECURSIVE {lanes.WALK}
 SELECT subscription_id FROM walk
 WHERE NOT EXISTS (SELECT FROM events_subscription AS s
                   WHERE s.id = walk.subscription_id AND s.deleted_at IS NULL)
@@ -96,7 +88,7 @@ def cancel_orphans() -> list[UUID]:
 
     Also to those whose row is gone altogether.
     """
-    gone = [row.subscription_id for row in statements.rows(GONE)]
+    gone = [row.subscription_id for row in statements.rows(GONE, lanes.ALL)]
     owed = OwedDelivery.objects.filter(subscription__in=gone, state=DeliveryState.PENDING)
     return finish(_free(owed), DeliveryState.CANCELLED, reason="the subscription was deleted")
 

@@ -15,10 +15,11 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from events import operate
-from events.engine.claim import FIRST, Claim, claim
+from events.engine.claim import Claim, claim
 from events.engine.record import Result, record
 from events.engine.transport import Sent
 from events.keys import create_key, new_key
+from events.lanes import FIRST
 from events.models import ApiKey, Delivery, OwedDelivery, Subscription
 from events.publish import Accepted, NewEvent, publish
 from events.rules.outcome import Outcome, Responded

@@ -234,6 +234,12 @@ class Migration(migrations.Migration):
                         models.F("id"), condition=models.Q(("state", "open")), name="letter_open"
                     ),
                     models.Index(
+                        models.F("event"),
+                        models.F("id"),
+                        condition=models.Q(("state", "open")),
+                        name="letter_open_event",
+                    ),
+                    models.Index(
                         models.F("owner"),
                         models.F("id"),
                         condition=models.Q(("owner__isnull", False)),

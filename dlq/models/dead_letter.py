@@ -113,6 +113,7 @@ class DeadLetter(models.Model):
                 "subscription", "id", condition=Q(state="open"), name="letter_open_subscription"
             ),
             models.Index("id", condition=Q(state="open"), name="letter_open"),
+            models.Index("event", "id", condition=Q(state="open"), name="letter_open_event"),
             models.Index("owner", "id", condition=Q(owner__isnull=False), name="letter_owner"),
             models.Index("event", name="letter_event"),
             models.Index("settled_at", condition=Q(state="discarded"), name="letter_discarded"),

@@ -16,16 +16,14 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from events import statements
+from events import lanes, statements
+from events.lanes import FIRST
 from events.rules import ids
 from events.rules.cloudevents import CloudEvent
 from events.rules.ids import Prefix
 
 LANES_AT_ONCE = 64
 """How many lanes one claim looks at."""
-
-FIRST = UUID(int=0)
-"""The cursor before the first lane."""
 
 PROBE_GRACE = 5.0
 """Seconds after which a half-open breaker gives up on a probe whose worker died."""
@@ -68,70 +66,35 @@ class Claimed:
 # the gate, in one round trip. Walks owed_lane, counts owed_in_flight; test_plans holds it to that.
 # Deliveries are skipped where they are locked: our snapshot may be older than the gate that we
 # hold, and whoever is just recording one of them may be waiting for that gate.
-# An open breaker that is due lets one delivery through, as does a half-open one whose probe died;
-# the lease of a dead probe does not count, or the next probe would have to wait for it.
-CLAIM = """
-WITH RECURSIVE walk(subscription_id, n) AS (
-    (SELECT subscription_id, 1 FROM events_owed
-     WHERE state = 'pending' AND subscription_id > %(cursor)s
-     ORDER BY subscription_id LIMIT 1)
-    UNION ALL
-    SELECT next.subscription_id, walk.n + 1
-    FROM walk CROSS JOIN LATERAL (
-        SELECT subscription_id FROM events_owed
-        WHERE state = 'pending' AND subscription_id > walk.subscription_id
-        ORDER BY subscription_id LIMIT 1
-    ) AS next
-    WHERE walk.n < %(lanes)s
-), gate AS MATERIALIZED (
-    SELECT lane.subscription_id, lane.state, lane.tokens, lane.tokens_at, lane.weight,
-        lane.opened_times, s.rate_limit, s.ordered, s.timeout, s.version,
-        CASE WHEN lane.state = 'closed'
-             THEN least(s.max_concurrency, coalesce(lane.ramp, s.max_concurrency),
-                        coalesce(lane."limit", s.max_concurrency))
-             END AS cap,
-        CASE WHEN s.rate_limit IS NULL THEN 1000000
-             ELSE least(greatest(s.rate_limit, 1), lane.tokens + s.rate_limit * extract(
-                 epoch FROM now() - coalesce(lane.tokens_at, now() - interval '1 hour'))) END
-        AS tokens_now
+# The lease of a dead probe does not count, or the next probe would have to wait for it. A lane's
+# turn counts what it has in flight already, and equal turns are drawn by lot: with a full window
+# the lanes that are walked first would get every place that comes free.
+CLAIM = f"""
+WITH RECURSIVE {lanes.WALK}, gate AS MATERIALIZED (
+    SELECT lane.subscription_id, lane.state, lane.weight, lane.opened_times, s.rate_limit,
+        s.timeout, s.version,
+        CASE WHEN s.ordered THEN {lanes.LOOK} ELSE 0 END AS look,
+        CASE WHEN lane.state = 'closed' THEN {lanes.CAP} END AS cap,
+        {lanes.TOKENS} AS tokens_now
     FROM walk
     JOIN events_lane AS lane USING (subscription_id)
     JOIN events_subscription AS s ON s.id = walk.subscription_id
-    WHERE s.state = 'active' AND s.deleted_at IS NULL
-      AND (lane.state = 'closed'
-           OR (lane.state = 'open' AND lane.retry_at <= now())
-           OR (lane.state = 'half_open' AND lane.probe_until <= now()))
+    WHERE {lanes.OPEN}
     FOR NO KEY UPDATE OF lane SKIP LOCKED
 ), quota AS MATERIALIZED (
-    SELECT gate.*, least(
-        CASE WHEN gate.state = 'closed'
-             THEN gate.cap - (SELECT count(*) FROM events_owed AS o
-                 WHERE o.subscription_id = gate.subscription_id AND o.state = 'in_flight')
-             ELSE 1 END,
-        floor(gate.tokens_now)::int, %(want)s) AS n
-    FROM gate
+    SELECT lane.*, used.n AS used,
+        least(CASE WHEN lane.state = 'closed' THEN lane.cap - used.n ELSE 1 END,
+              floor(lane.tokens_now)::int, %(want)s) AS n
+    FROM gate AS lane CROSS JOIN LATERAL {lanes.IN_FLIGHT} AS used(n)
 ), due AS (
-    SELECT o.id, o.subscription_id, quota.state, quota.timeout, quota.version, quota.opened_times,
-        (row_number() OVER (PARTITION BY o.subscription_id ORDER BY o.priority, o.due_at) - 1)
+    SELECT ready.id, quota.subscription_id, quota.state, quota.timeout, quota.version,
+        quota.opened_times,
+        (quota.used - 1 + row_number() OVER (
+            PARTITION BY quota.subscription_id ORDER BY ready.priority, ready.due_at))
             / quota.weight::float8 AS turn
-    FROM quota CROSS JOIN LATERAL (
-        SELECT o.id, o.subscription_id, o.priority, o.due_at
-        FROM (VALUES (0::int2), (1::int2), (2::int2)) AS p(priority)
-        CROSS JOIN LATERAL (
-            SELECT * FROM events_owed AS w
-            WHERE w.state = 'pending' AND w.subscription_id = quota.subscription_id
-              AND w.priority = p.priority AND w.due_at <= now()
-              AND (w.ordering_key IS NULL OR NOT EXISTS (
-                  SELECT FROM events_owed AS ahead
-                  WHERE ahead.subscription_id = w.subscription_id
-                    AND ahead.ordering_key = w.ordering_key
-                    AND (ahead.created_at, ahead.id) < (w.created_at, w.id)))
-            ORDER BY w.due_at LIMIT quota.n
-        ) AS o
-        ORDER BY o.priority, o.due_at LIMIT quota.n
-    ) AS o
+    FROM quota CROSS JOIN LATERAL ({lanes.READY}) AS ready
     WHERE quota.n > 0
-    ORDER BY turn LIMIT %(want)s
+    ORDER BY turn, random() LIMIT %(want)s
 ), picked AS MATERIALIZED (
     SELECT due.* FROM due JOIN events_owed AS o ON o.id = due.id AND o.state = 'pending'
     FOR NO KEY UPDATE OF o SKIP LOCKED

@@ -21,7 +21,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from events import load
-from events.engine.claim import FIRST, Claim, claim
+from events.engine.claim import Claim, claim
 from events.engine.destinations import Destinations
 from events.engine.due import due_lanes
 from events.engine.envelope import shown, wrap
@@ -29,6 +29,7 @@ from events.engine.record import Result
 from events.engine.rescue import give_back, strike
 from events.engine.safely import record_safely
 from events.engine.transport import Sent, Transport
+from events.lanes import FIRST
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.rules.load import Step
@@ -79,6 +80,7 @@ class Window:
         self._bodies = True
         self._sending: dict[asyncio.Task[None], float] = {}
         self._finished: list[Result] = []
+        self._unrecorded = 0
         self._moved = asyncio.Event()
 
     @property
@@ -107,7 +109,8 @@ class Window:
             while time.monotonic() < ends and not stopping():
                 taken = await self._refill()
                 sent += taken
-                empty = 0 if taken or self._sending else empty + 1
+                # What is not recorded yet holds its lane's places.
+                empty = 0 if taken or self._sending or self._unrecorded else empty + 1
                 if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
                     break
                 await asyncio.sleep(BATCHING if taken else LINGER)
@@ -172,6 +175,7 @@ class Window:
         if isinstance(result.verdict, Delivered) and not self._bodies:
             sent.response_body = b""
         self._finished.append(result)
+        self._unrecorded += 1
 
     def _done(self, task: asyncio.Task[None]) -> None:
         del self._sending[task]
@@ -187,6 +191,7 @@ class Window:
             if self._finished:
                 batch, self._finished = self._finished, []
                 await self._in(self._recording, partial(record_safely, batch, self._worker))
+                self._unrecorded -= len(batch)
                 self._moved.set()
 
     @staticmethod

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from events import operate
 from events.engine import claim as claiming
-from events.engine.claim import FIRST, Claim, claim
+from events.engine.claim import Claim, claim
 from events.engine.due import due_lanes
 from events.engine.rescue import give_back
+from events.lanes import FIRST, LOOK
 from events.models import AuditEntry, Lane, OwedDelivery, Subscription
 from events.rules.outcome import Responded
 from events.tenants import set_weight
@@ -87,6 +88,29 @@ def test_a_claim_shares_what_it_wants_between_the_lanes() -> None:
     assert taken == {greedy.id: 5, small.id: 5}
 
 
+def test_a_place_that_comes_free_goes_to_the_lane_that_has_the_fewest_in_flight() -> None:
+    lanes = [make.subscription(max_concurrency=10) for _ in range(3)]
+    for _ in range(10):
+        make.published(make.event())
+    held = take(want=6)
+    assert Counter(one.subscription for one in held) == {lane.id: 2 for lane in lanes}
+    # However the lots fall: whoever has one less than the others is next.
+    for one in held:
+        give_back(one)
+        assert [again.subscription for again in take(want=1)] == [one.subscription]
+
+
+def test_lanes_that_have_equally_much_in_flight_are_drawn_by_lot() -> None:
+    for _ in range(4):
+        make.owed(make.subscription(types=[f"t{_}"]), type=f"t{_}")
+    drawn = set()
+    for _ in range(60):
+        [one] = take(want=1)
+        drawn.add(one.subscription)
+        give_back(one)
+    assert len(drawn) == 4
+
+
 def test_a_lane_gives_at_most_its_concurrency() -> None:
     to = make.subscription(max_concurrency=3)
     many(to, 10)
@@ -146,11 +170,13 @@ def test_a_pause_spends_no_attempt_and_keeps_the_due_time() -> None:
 
 
 def test_a_rate_limit_gives_its_burst_and_then_nothing() -> None:
-    to = make.subscription(rate_limit=2.0, max_concurrency=100)
+    to = make.subscription(rate_limit=5.0, max_concurrency=100)
     many(to, 10)
     assert len(take()) == 2
     assert take() == []
-    Lane.objects.filter(pk=to.id).update(tokens=0, tokens_at=later(-0.6))
+    assert due_lanes(most=5) == 0
+    Lane.objects.filter(pk=to.id).update(tokens=0, tokens_at=later(-0.25))
+    assert due_lanes(most=5) == 1
     assert len(take()) == 1
     Lane.objects.filter(pk=to.id).update(tokens=0, tokens_at=later(-3600))
     assert len(take()) == 2
@@ -228,6 +254,48 @@ def test_a_higher_priority_does_not_overtake_within_a_key() -> None:
     first = make.owed(to, ordering_key="a", priority=2)
     make.owed(to, ordering_key="a", priority=0)
     assert ids_of(take()) == [first]
+
+
+def test_a_stuck_key_with_very_many_successors_hides_no_other_key() -> None:
+    to = make.subscription(ordered=True, schedule=[60.0])
+    many(to, LOOK + 150, ordering_key="stuck")
+    free = make.owed(to, ordering_key="z")
+    with_none = make.owed(to, ordering_key="a", priority=2)
+    stuck, *others = make.recorded(Responded(500), schedule=[60.0])
+    assert {free, with_none} == set(others)
+    assert make.delivery(stuck).ordering_key == "stuck"
+    assert due_lanes(most=5) == 0
+    make.owed(to, ordering_key="b")
+    assert due_lanes(most=5) == 1
+    assert [OwedDelivery.objects.get(id=one).ordering_key for one in ids_of(take())] == ["b"]
+
+
+def test_what_was_overtaken_at_its_commit_is_not_sent_beside_its_key() -> None:
+    to = make.subscription(ordered=True)
+    make.owed(to, ordering_key="k")
+    [sent] = take()
+    overtaken = make.owed(to, ordering_key="k")
+    OwedDelivery.objects.filter(id=overtaken).update(created_at=later(-60))
+    assert take() == []
+    assert due_lanes(most=5) == 0
+    give_back(sent)
+    assert ids_of(take()) == [overtaken]
+
+
+def test_a_dead_letter_releases_its_key() -> None:
+    to = make.subscription(ordered=True)
+    first, second = (make.owed(to, ordering_key="k") for _ in range(2))
+    assert make.recorded(Responded(500)) == [first]
+    assert make.delivery(first).state == "dead"
+    assert ids_of(take()) == [second]
+
+
+def test_a_lane_at_its_cap_is_no_work() -> None:
+    to = make.subscription(max_concurrency=2)
+    many(to, 5)
+    assert due_lanes(most=5) == 1
+    take()
+    assert due_lanes(most=5) == 0
 
 
 def test_what_was_given_back_is_due_as_it_was() -> None:

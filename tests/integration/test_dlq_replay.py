@@ -241,6 +241,24 @@ def test_an_ordered_target_gets_a_replay_in_order() -> None:
     assert sent == old
 
 
+def test_what_died_again_keeps_its_place_before_its_successors() -> None:
+    to = make.subscription(ordered=True)
+    first, *rest = _dead_of_one_key(to, 3)
+    done(start(order("again", criteria=Criteria(ids=(first,))), actor=make.ACTOR))
+    make.recorded(Responded(500))
+    job = start(order("all"), actor=make.ACTOR)
+    done(job)
+    made = OwedDelivery.objects.filter(replay=job.id).order_by("created_at", "id")
+    assert [row.event for row in made] == [make.delivery(one).event for one in (first, *rest)]
+
+
+def _dead_of_one_key(to: Subscription, many: int) -> list[UUID]:
+    """Each dies alone: the key is free for the next one then."""
+    made = make.backlog(to, many, ordering_key="k")
+    assert [make.recorded(Responded(500)) for _ in made] == [[one] for one in made]
+    return made
+
+
 def _delivered() -> list[UUID]:
     claims = make.claims()
     record([make.result(one) for one in claims], worker="w")

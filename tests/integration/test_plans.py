@@ -21,11 +21,12 @@ from dlq import select
 from dlq.models import DeadLetter, Signature
 from dlq.select import Criteria
 from events import ledger, load
-from events.engine.claim import FIRST, claim
+from events.engine.claim import claim
 from events.engine.due import due_lanes
 from events.engine.record import record
 from events.engine.rescue import rescue
 from events.finish import finish
+from events.lanes import FIRST
 from events.models import Attempt, Delivery, Event, EventIdentity, OwedDelivery, Subscription
 from events.publish import Identity, publish
 from events.rules.outcome import Responded
@@ -306,3 +307,16 @@ def test_the_lists_of_dead_letters_are_found_by_indexes(plans: Plans, filled: Fi
     uses(plans(lambda: list(Signature.objects.with_open()[:50])), "signature_open")
     narrowed = select.dead_letters(Criteria(subscription=filled.open[0]))
     uses(plans(lambda: list(narrowed.order_by("id")[:50])), "letter_open")
+
+
+def test_a_key_that_is_stuck_costs_a_claim_nothing_for_its_successors(
+    plans: Plans, filled: Filled
+) -> None:
+    Subscription.objects.exclude(id=filled.open[0]).update(types=["none"])
+    Subscription.objects.filter(id=filled.open[0]).update(ordered=True)
+    publish([make.event(ordering_key="k") for _ in range(3_000)], identity_ttl=60.0)
+    make.recorded(Responded(500), schedule=[60.0])
+    for verb in (take, lambda: due_lanes(most=8)):
+        plan = plans(verb)
+        uses(plan, "owed_lane", "owed_order")
+        assert pages(plan) < 2_000, plan
