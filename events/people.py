@@ -35,21 +35,24 @@ def add_person(*, actor: str, name: str, role: Role) -> tuple[User, str]:
 
 
 @transaction.atomic
-def change_role(*, actor: str, person: int, role: Role) -> User:
-    """Raises WrongState if it would leave nobody who is an admin."""
-    row, before = _held(person), role_of(User.objects.get(id=person))
+def change_role(*, actor: str, person: int, role: Role) -> Role:
+    """Gives the role before. Raises WrongState if it would leave nobody who is an admin."""
+    _hold_admins()
+    row = _held(person)
+    before = role_of(row)
     if role is not Role.ADMIN:
         _refuse_if_last_admin(row)
     _put_in(row, role)
     note(
         actor, "change-role", f"user:{row.username}", before={"role": before}, after={"role": role}
     )
-    return row
+    return before
 
 
 @transaction.atomic
 def deactivate(*, actor: str, person: int) -> User:
     """Shuts somebody out and ends what they have open. Raises WrongState for the last admin."""
+    _hold_admins()
     row = _held(person)
     _refuse_if_last_admin(row)
     User.objects.filter(id=row.id).update(is_active=False)
@@ -110,9 +113,15 @@ def _held(person: int) -> User:
     return User.objects.select_for_update().get(id=person)
 
 
+def _hold_admins() -> None:
+    """Who is an admin changes for one at a time: two who demote each other would leave none."""
+    Group.objects.get_or_create(name=Role.ADMIN)
+    Group.objects.select_for_update(no_key=True).get(name=Role.ADMIN)
+
+
 def _put_in(person: User, role: Role) -> None:
     """One role a person; a superuser who is given a lesser one is none any more."""
-    group, _ = Group.objects.get_or_create(name=str(role))
+    group, _ = Group.objects.get_or_create(name=role)
     person.groups.remove(*person.groups.filter(name__in=GIVEN))
     person.groups.add(group)
     if person.is_superuser and role is not Role.ADMIN:

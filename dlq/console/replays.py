@@ -79,11 +79,13 @@ class RateForm(forms.Form):
 @needs(Role.OPERATOR)
 def change_rate(request: HttpRequest, replay: UUID) -> HttpResponse:
     """Slower or faster, from its next step on."""
-    form = RateForm(request.POST)
+    form, before = RateForm(request.POST), get_object_or_404(Replay, id=replay).rate
     if not form.is_valid():
         messages.error(request, "Give a rate from 0.01 to 100,000 deliveries a second.")
     elif engine.set_rate(replay, rate=form.cleaned_data["rate"], actor=actor_of(request)):
-        messages.success(request, f"It goes on at {form.cleaned_data['rate']:g} a second.")
+        was = f"{before:g} a second" if before else "as fast as it goes"
+        words = f"It goes on at {form.cleaned_data['rate']:g} a second; it was {was}."
+        messages.success(request, words)
     else:
         messages.info(request, "It was not running any more.")
     return redirect("replay", replay)

@@ -20,11 +20,14 @@ def act(
     request: HttpRequest,
     verb: Callable[[], Made],
     *,
-    done: str,
+    done: str | Callable[[Made], str],
     back: str,
     undo: str | Callable[[Made], str] = "",
 ) -> HttpResponse:
-    """`undo` is the path that a POST to takes it back, where there is one: of what was made."""
+    """`undo` is the path that a POST to takes it back, where there is one.
+
+    What is told of what the verb gives is a function of it.
+    """
     try:
         made = verb()
     except ObjectDoesNotExist:
@@ -32,8 +35,12 @@ def act(
     except WrongState as error:
         messages.error(request, str(error))
     else:
-        messages.success(request, done, extra_tags=undo if isinstance(undo, str) else undo(made))
+        messages.success(request, _of(made, done), extra_tags=_of(made, undo))
     return redirect(back)
+
+
+def _of(made: Made, told: str | Callable[[Made], str]) -> str:
+    return told if isinstance(told, str) else told(made)
 
 
 def refused(request: HttpRequest, form: BaseForm, *, back: str) -> HttpResponse:

@@ -77,7 +77,7 @@ def user_role(request: HttpRequest, person: int) -> HttpResponse:
     return act(
         request,
         partial(people.change_role, actor=actor_of(request), person=person, role=role),
-        done=f"The role is {role} now.",
+        done=lambda before: f"The role is {role} now; it was {before or 'none'}.",
         back=reverse("users"),
     )
 

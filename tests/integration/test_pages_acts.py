@@ -13,6 +13,9 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from dlq.models import DeadLetter, Replay, Signature
+from dlq.models.replay import ReplaySource
+from dlq.replay import Order, start
+from dlq.select import Criteria
 from events.keys import keyring
 from events.models import ApiKey, AuditEntry, Secret, Subscription
 from events.roles import Role, role_of
@@ -221,6 +224,22 @@ def test_somebody_is_added_given_a_role_and_shut_out() -> None:
     assert theirs.get(reverse("events")).status_code == 200
     client.post(reverse("user-deactivate", args=[nora.pk]))
     assert theirs.get(reverse("events")).status_code == 302
+
+
+def test_a_changed_role_says_what_it_was() -> None:
+    client = pages.signed_in(Role.ADMIN)
+    nora = pages.person(Role.VIEWER, "nora")
+    response = client.post(reverse("user-role", args=[nora.pk]), {"role": "operator"})
+    assert said(response) == "The role is operator now; it was viewer."
+
+
+def test_a_changed_rate_says_what_it_was() -> None:
+    make.dead(make.subscription(), 3)
+    order = Order(ReplaySource.DEAD_LETTERS, Criteria(), token="t", rate=2.0)
+    row = start(order, actor=make.ACTOR)
+    path = reverse("replay-rate", args=[row.id])
+    response = pages.signed_in(Role.OPERATOR).post(path, {"rate": "5"})
+    assert said(response) == "It goes on at 5 a second; it was 2 a second."
 
 
 def test_the_last_admin_stays() -> None:

@@ -6,8 +6,10 @@ import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
@@ -16,13 +18,14 @@ from dlq.models.replay import ReplaySource
 from dlq.replay import Order, start, step
 from dlq.select import Criteria
 from dlq.settle import discard, restore
-from events import ledger, operate
+from events import ledger, operate, people
 from events.engine.record import record
 from events.engine.rescue import rescue_all
 from events.models import Attempt, AuditEntry, Lane, OwedDelivery, Secret, Subscription
 from events.operate import WrongState
+from events.roles import Role, role_of
 from events.rules.outcome import Responded
-from tests import make
+from tests import make, pages
 from tests.faults import together
 
 pytestmark = pytest.mark.usefixtures("lawful")
@@ -45,6 +48,24 @@ def test_a_publish_meets_the_deletion_of_its_subscription() -> None:
     # A publish that began before the deletion may have committed after its sweep.
     operate.delete_subscription(actor="a", subscription=to.id)
     assert OwedDelivery.objects.count() == 0
+
+
+def test_admins_who_demote_or_shut_out_each_other_leave_one() -> None:
+    for number in range(10):
+        a, b = (pages.person(Role.ADMIN, f"{name}{number}") for name in "ab")
+
+        def demote(person: int) -> None:
+            with suppress(WrongState):
+                people.change_role(actor="user:x", person=person, role=Role.VIEWER)
+
+        def shut_out(person: int) -> None:
+            with suppress(WrongState):
+                people.deactivate(actor="user:x", person=person)
+
+        race([partial(demote, a.pk), partial(shut_out, b.pk), partial(demote, b.pk)])
+        admins = [one for one in User.objects.all() if role_of(one) is Role.ADMIN]
+        assert len(admins) == 1
+        User.objects.all().delete()
 
 
 def test_nothing_is_claimed_after_a_pause_was_answered() -> None:
