@@ -15,8 +15,8 @@ from pathlib import Path
 
 from config.stack.failures import CannotStart
 
-STOPS_WITHIN = 20.0
-"""Seconds that `make down` waits: the stack itself takes at most 15."""
+STOPS_WITHIN = 45.0
+"""Seconds that `make down` waits: the stack itself takes at most 35."""
 
 
 class Folder:

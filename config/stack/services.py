@@ -12,6 +12,9 @@ from config.stack.service import Service
 
 PYTHON = sys.executable
 
+ENDS_SENDS = 25.0
+"""Seconds for whoever sends: open sends get 20 (events/engine/run.py), then they are recorded."""
+
 
 def prepare(environ: Mapping[str, str]) -> Service:
     command = (PYTHON, "-m", "config.stack.prepare")
@@ -48,7 +51,7 @@ def worker(options: Options, environ: Mapping[str, str]) -> Service:
         ),
         # Celery warns root because of pickled messages; ours are JSON.
         environ={**environ, "PYTHONWARNINGS": "ignore:You're running the worker"},
-        grace=5.0,
+        grace=ENDS_SENDS,
         # Without its servers it has nothing to end in order: its leases run out.
         orphaned=signal.SIGKILL,
     )
@@ -56,7 +59,7 @@ def worker(options: Options, environ: Mapping[str, str]) -> Service:
 
 def dispatcher(environ: Mapping[str, str]) -> Service:
     command = (PYTHON, "manage.py", "dispatch")
-    return Service(name="dispatcher", command=command, environ=environ, grace=2.0)
+    return Service(name="dispatcher", command=command, environ=environ, grace=ENDS_SENDS)
 
 
 def demo(options: Options, environ: Mapping[str, str]) -> Service:

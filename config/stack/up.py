@@ -29,8 +29,13 @@ from config.stack.service import Service
 from config.stack.supervisor import Supervisor
 from config.stack.valkey import Valkey
 
-STOPS_IN_ORDER = ("web", "demo", "dispatcher", "worker", "prepare")
-SERVERS = ("valkey", "postgres")
+STOPS_IN_ORDER = (
+    ("web",),
+    ("demo",),
+    ("dispatcher", "worker", "prepare"),
+    ("valkey", "postgres"),
+)
+"""Those of one line stop together."""
 
 LEFTOVERS_END_WITHIN = 10.0
 """Seconds that the processes of a killed supervisor take at most to let go of the port."""
@@ -129,9 +134,8 @@ class Stack:
     async def stop(self) -> None:
         """Those that take in work first, then those that do it, then what they need."""
         console.say("stopping")
-        for name in STOPS_IN_ORDER:
-            await self._supervisor.stop(name)
-        await asyncio.gather(*(self._supervisor.stop(name) for name in SERVERS))
+        for names in STOPS_IN_ORDER:
+            await asyncio.gather(*(self._supervisor.stop(name) for name in names))
         self._supervisor.close()
         if self._postgres:
             self._postgres.clear()

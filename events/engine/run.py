@@ -17,7 +17,7 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from events import load
@@ -59,6 +59,13 @@ STRETCH = 4
 
 BATCHING = 0.005
 """Seconds in which finished sends make room for one claim together."""
+
+STOPS_WITHIN = 20.0
+"""Seconds that sends in flight get when the process is told to stop. What has no answer by then is
+given back: it is due again, with the same webhook-id, and no attempt is counted."""
+
+NOTICED = 0.25
+"""Seconds after which a window that waits for its last sends sees that it is to stop."""
 
 
 class Window:
@@ -106,7 +113,7 @@ class Window:
         closing = asyncio.Event()
         recorder = asyncio.create_task(self._record(closing))
         try:
-            while time.monotonic() < ends and not stopping():
+            while time.monotonic() < ends and not stopping() and not recorder.done():
                 taken = await self._refill()
                 sent += taken
                 # What is not recorded yet holds its lane's places.
@@ -114,16 +121,28 @@ class Window:
                 if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
                     break
                 await asyncio.sleep(BATCHING if taken else LINGER)
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("claiming stopped: %s", error)
             await self._in(self._claiming, lambda: connection.close())  # noqa: PLW0108 - its own
         finally:
-            if self._sending:
-                await asyncio.wait(set(self._sending))
+            await self._finish(stopping)
             closing.set()
             self._moved.set()
             await recorder
         return sent
+
+    async def _finish(self, stopping: Callable[[], bool]) -> None:
+        """Waits for what is in flight; after a stop no longer than it may take."""
+        ends = None
+        while self._sending:
+            if ends is None and stopping():
+                ends = time.monotonic() + STOPS_WITHIN
+            if ends is not None and time.monotonic() > ends:
+                log.warning("stopping: %d sends without an answer are given back", self.in_flight)
+                for task in self._sending:
+                    task.cancel()
+                ends = None
+            await asyncio.wait(set(self._sending), timeout=NOTICED)
 
     async def _refill(self) -> int:
         free, since = self._size - self.taken, time.monotonic()
@@ -153,6 +172,9 @@ class Window:
         """A failure of our own at one delivery is counted against it and harms no other."""
         try:
             await self._send(claimed, since)
+        except asyncio.CancelledError:
+            await self._in(self._recording, partial(give_back, claimed))
+            raise
         except Exception as error:
             log.exception("a delivery failed in our own code")
             words = f"sending failed: {type(error).__name__}"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from events.engine.record import Result, record
 from events.engine.rescue import strike
@@ -19,20 +19,21 @@ def record_safely(results: Sequence[Result], worker: str) -> None:
     """Records the batch, alone each if it must; holds it while Postgres is away.
 
     After the leases have run out it gives up: rescue makes the deliveries due again, and
-    receivers know the repeats by their webhook-id.
+    receivers know the repeats by their webhook-id. It raises nothing: whoever records must go on
+    with the next batch, whatever was wrong with this one.
     """
     ends, pause = time.monotonic() + settings.REDRIVE_LEASE_GRACE, 0.1
     while True:
         try:
             record(results, worker=worker)
-        except OperationalError as error:
+        except (OperationalError, InterfaceError) as error:
             connection.close()
             if time.monotonic() + pause > ends:
                 log.error("%d verdicts are lost to their leases: %s", len(results), error)
                 return
             time.sleep(pause)
             pause = min(pause * 2, 2.0)
-        except (DatabaseError, ValueError, TypeError) as error:
+        except Exception as error:  # noqa: BLE001 - one row's fault must not cost the others
             _apart(results, worker, error)
             return
         else:
@@ -49,5 +50,6 @@ def _apart(results: Sequence[Result], worker: str, error: Exception) -> None:
     log.error("recording one delivery failed", exc_info=error)
     try:
         strike(claim, words=f"recording failed: {type(error).__name__}")
-    except OperationalError:
-        close_old_connections()
+    except Exception:
+        log.exception("it is left to its lease")
+        connection.close()

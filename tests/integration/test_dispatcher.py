@@ -1,12 +1,20 @@
-"""The dispatcher delivers by itself while the broker is away, for as long as that takes."""
+"""The dispatcher: its jobs, its stop, and its own deliveries while the broker is away."""
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import wait
+
 import pytest
+from celery import current_app
 from django.db import connection
+from pytest_django import Settings
 
 from events.engine import pump
 from events.management.commands.dispatch import Dispatcher
+from tests import make
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,3 +40,65 @@ def test_each_pump_of_its_own_gives_its_connection_back(monkeypatch: pytest.Monk
         dispatcher._own.join(timeout=10)
         seen.append(sessions())
     assert seen[-1] == seen[1], seen
+
+
+def test_jobs_that_take_long_keep_no_other_from_its_turn(settings: Settings) -> None:
+    """Even where all but one take for ever."""
+    free, ran = threading.Event(), threading.Event()
+
+    def takes_long() -> None:
+        free.wait(30)
+
+    def is_short() -> None:
+        ran.set()
+
+    long = [f"test.long{n}" for n in range(19)]
+    for name in long:
+        current_app.task(name=name, lazy=False)(takes_long)
+    current_app.task(name="test.short", lazy=False)(is_short)
+    settings.REDRIVE_JOBS = dict.fromkeys([*long, "test.short"], 60.0)
+    dispatcher = Dispatcher()
+    try:
+        dispatcher.tick()
+        assert ran.wait(10)
+        assert not dispatcher.close()
+    finally:
+        free.set()
+        for name in settings.REDRIVE_JOBS:
+            current_app.tasks.unregister(name)
+    assert dispatcher.close()
+
+
+def held() -> int:
+    """Connections that a thread of this process has and did not give back."""
+    stats = connection.pool.get_stats()
+    return int(stats["pool_size"] - stats["pool_available"])
+
+
+def test_every_job_gives_its_connection_back(settings: Settings) -> None:
+    settings.REDRIVE_JOBS = {"events.rescue": 0.0, "events.roll": 0.0, "events.resume": 0.0}
+    connection.ensure_connection()
+    dispatcher, before = Dispatcher(), held()
+    dispatcher.tick()
+    wait(dispatcher._running.values())
+    ends = time.monotonic() + 5
+    while held() > before and time.monotonic() < ends:  # The pool takes them back in its own time.
+        time.sleep(0.01)
+    assert held() == before
+    assert dispatcher.close()
+
+
+def test_a_stop_waits_for_the_sends_of_its_own_pump(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "CHECKED", -1.0)
+    told = threading.Event()
+    monkeypatch.setattr(pump, "stopping", told.is_set)
+    delivery = make.owed(make.subscription(receiver.url("/hold"), timeout=60.0))
+    dispatcher = Dispatcher()
+    dispatcher._pump_here()
+    receiver.wait(1)
+    told.set()
+    receiver.release()
+    assert dispatcher.close()
+    assert make.delivery(delivery).state == "delivered"

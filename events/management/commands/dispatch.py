@@ -7,10 +7,11 @@ dispatcher moves its row first. While the broker is away it delivers in its own 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from celery import current_app
@@ -41,14 +42,22 @@ workers that wait before they try it again, so until then the dispatcher helps."
 TRIAL = 5.0
 """Seconds between two tries to reach a broker that was away."""
 
+JOBS_END_WITHIN = 1.0
+"""Seconds that jobs under way get at a stop. What they do is done by the step: the next run of any
+dispatcher goes on from there."""
+
+PUMP_ENDS_WITHIN = 23.0
+"""Seconds that a pump of its own gets at a stop: its sends, and the recording of them."""
+
 
 class Dispatcher:
     """One dispatcher's loop; `tick` is one turn of it."""
 
     def __init__(self) -> None:
         self.name = process_name()
-        self._jobs = ThreadPoolExecutor(4, "job")
-        self._running: set[str] = set()
+        # A thread each: a replay that takes hours must not keep a lease from being rescued.
+        self._jobs = ThreadPoolExecutor(len(settings.REDRIVE_JOBS), "job")
+        self._running: dict[str, Future[None]] = {}
         self._asked = self._beaten = self._failed = self._unheard = 0.0
         self._failures = 0
         self._own: threading.Thread | None = None
@@ -101,20 +110,29 @@ class Dispatcher:
             self._own.start()
 
     def _start(self, name: str) -> None:
-        if name not in self._running:
-            self._running.add(name)
-            self._jobs.submit(self._run, name)
+        if name not in self._running or self._running[name].done():
+            self._running[name] = self._jobs.submit(_run, name)
 
-    def _run(self, name: str) -> None:
-        try:
-            current_app.tasks[name]()
-        except DatabaseError as error:
-            log.warning("the job %s failed: %s", name, error)
-            connection.close()
-        except Exception:
-            log.exception("the job %s failed", name)
-        finally:
-            self._running.discard(name)
+    def close(self) -> bool:
+        """Ends its own pump, which finishes what it sends; whether every job has ended, too."""
+        ends = time.monotonic() + JOBS_END_WITHIN
+        if self._own is not None:
+            self._own.join(PUMP_ENDS_WITHIN)
+        self._jobs.shutdown(wait=False, cancel_futures=True)
+        running = wait(self._running.values(), timeout=max(0.0, ends - time.monotonic())).not_done
+        return not running
+
+
+def _run(name: str) -> None:
+    try:
+        current_app.tasks[name]()
+    except DatabaseError as error:
+        log.warning("the job %s failed: %s", name, error)
+    except Exception:
+        log.exception("the job %s failed", name)
+    finally:
+        # Back to the pool, which has fewer connections than there are threads.
+        connection.close()
 
 
 def _pump() -> None:
@@ -142,3 +160,7 @@ class Command(BaseCommand):
                 connection.close()
                 ending.wait(1.0)
         stop()
+        if not dispatcher.close():
+            # The interpreter would wait for the threads of jobs, however long they take.
+            logging.shutdown()
+            os._exit(0)
