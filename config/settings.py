@@ -240,7 +240,7 @@ AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
 AXES_ENABLE_ADMIN = False
-AXES_IPWARE_PROXY_COUNT = REDRIVE_TRUSTED_PROXIES or None
+AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
 
 # What browsers may do
 CONTENT_SECURITY_POLICY = {
