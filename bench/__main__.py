@@ -1,16 +1,19 @@
 """Runs the suite on a stack of its own and prints what it did beside what was possible.
 
 Nothing here is asserted: machines differ. The ratio to a ceiling measured in the same run is what
-can be compared from one run to the next. Every phase is bounded; all take five minutes.
+can be compared from one run to the next. Every phase is bounded; all take seven minutes.
+`make bench ARGS="deliveries isolation"` runs these two.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -98,6 +101,14 @@ class Bench:
         found = f"p50 {cuts[49]:.1f}  p95 {cuts[94]:.1f}  p99 {cuts[98]:.1f} ms"
         self.lines.append(Line("publish to received at 200/s", found))
 
+    def overviews(self) -> None:
+        """Many open overviews on one web process."""
+        self.lines += Sockets(self._stack).lines()
+
+    def isolation(self) -> None:
+        """What bad endpoints cost the good ones."""
+        self.lines += Isolation(self._stack, self._receiver).lines()
+
     def _subscribe(self, path: str, kind: str) -> str:
         fields = {
             "url": f"http://127.0.0.1:{self._receiver}{path}",
@@ -107,19 +118,28 @@ class Bench:
         return str(self._stack.api("POST", "/subscriptions", fields)["id"])
 
 
+PHASES: dict[str, Callable[[Bench], None]] = {
+    "publishes": Bench.publishes,
+    "latency": Bench.latency,
+    "deliveries": Bench.deliveries,
+    "overviews": Bench.overviews,
+    "isolation": Bench.isolation,
+}
+
+
 def main() -> None:
-    """Every phase on one fresh stack."""
+    """The phases that are asked for, or every one, on one fresh stack."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("phase", nargs="*", choices=[[], *PHASES], help="leave out for all")
+    asked = parser.parse_args().phase or PHASES
     receiver = free_port()
     with TemporaryDirectory(prefix="redrive-bench-") as folder:
         sink = subprocess.Popen([sys.executable, "-m", "bench.receiver", str(receiver)])
         try:
             with Stack(Path(folder), workers=os.cpu_count() or 1) as stack:
                 bench = Bench(stack, receiver)
-                bench.publishes()
-                bench.latency()
-                bench.deliveries()
-                bench.lines += Sockets(stack).lines()
-                bench.lines += Isolation(stack, receiver).lines()
+                for phase in asked:
+                    PHASES[phase](bench)
         finally:
             sink.terminate()
             sink.wait()
