@@ -10,7 +10,8 @@ from django.utils import timezone
 from events import operate
 from events.engine.claim import Claim
 from events.engine.record import record
-from events.models import Lane
+from events.engine.rescue import rescue_all
+from events.models import Lane, OwedDelivery
 from events.rules.outcome import Responded, TimedOut, TimeoutPhase
 from tests import make
 
@@ -73,3 +74,40 @@ def test_a_lane_doubles_a_round_trip_though_each_result_is_recorded_alone() -> N
         widths.append(len(claims))
         reported(claims)
     assert widths == [1, 1, 2, 4, 8, 16, 20]
+
+
+def answered(milliseconds: float, *, first: int = 200) -> Lane:
+    """One batch of what can be claimed, each answered after so long; the lane afterwards."""
+    claims = make.claims()
+    statuses = [first] + [200] * len(claims)
+    results = [
+        make.result(one, Responded(status), schedule=[60.0])
+        for one, status in zip(claims, statuses, strict=False)
+    ]
+    for one in results:
+        one.sent.total_ms = milliseconds
+    record(results, worker="w")
+    return Lane.objects.get()
+
+
+def test_an_adaptive_lane_narrows_while_its_endpoint_is_slow_and_widens_again() -> None:
+    make.backlog(make.subscription(max_concurrency=9, adaptive=True), 80)
+    assert (answered(50.0).limit, Lane.objects.get().usual_ms) == (9, 50.0)
+    assert answered(200.0).limit == 6
+    assert len(make.claims()) == 6
+    make_pending_again()
+    assert answered(50.0, first=500).limit == 4
+    assert [answered(50.0).limit for _ in range(6)] == [5, 6, 7, 8, 9, 9]
+
+
+def test_a_lane_that_is_not_adaptive_has_no_limit_of_its_own() -> None:
+    make.backlog(make.subscription(max_concurrency=9), 20)
+    answered(50.0)
+    assert answered(900.0).limit is None
+
+
+def make_pending_again() -> None:
+    OwedDelivery.objects.filter(state="in_flight").update(
+        lease_until=timezone.now() - timedelta(seconds=1)
+    )
+    rescue_all()
