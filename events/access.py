@@ -42,5 +42,8 @@ def revoke_key(*, actor: str, key: UUID) -> ApiKey:
     """
     row = ApiKey.objects.get(id=key)
     if ApiKey.objects.filter(id=key, revoked_at=None).update(revoked_at=Now()):
-        note(actor, "revoke-key", f"rdk_{row.lookup}", tenant=row.tenant)
+        before, after = {"name": row.name, "revoked": False}, {"name": row.name, "revoked": True}
+        note(
+            actor, "revoke-key", f"rdk_{row.lookup}", tenant=row.tenant, before=before, after=after
+        )
     return row

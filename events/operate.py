@@ -1,25 +1,27 @@
 """What a person or a key does to subscriptions and deliveries; each act is audited.
 
 Every verb takes `actor`, who does it, and runs in one transaction. What cannot be done because
-of the state that something is in raises WrongState with words for the person.
+of the state that something is in raises WrongState with words for the person. What Redrive does by
+itself looks again under the row's lock: with `among` a verb raises Subscription.DoesNotExist for
+one that is not among those any more, because a person was faster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from events import hooks, tenants, vault
+from events import described, hooks, statements, tenants, vault
 from events.audit import note
-from events.finish import finish
+from events.finish import cancel_all, finish
 from events.models import AuditEntry, Lane, OwedDelivery, Secret, Subscription
+from events.models.subscription import REDRIVE, SubscriptionQuerySet
 from events.rules import breaker as rule
 from events.rules import ids
 from events.rules.breaker import Breaker
@@ -30,7 +32,8 @@ from events.uuids import new_uuid
 ROTATION = timedelta(hours=24)
 """How long the old secret signs beside the new one."""
 
-CANCEL_AT_ONCE = 1_000
+STATE = ["state", "state_reason", "state_by", "state_since", "resume_at", "probed_at"]
+"""The columns that move with a subscription's state."""
 
 
 Undoable = Literal["disable", "resume"]
@@ -51,7 +54,7 @@ def create_subscription(*, actor: str, fields: Mapping[str, Any], secret: str) -
     row = Subscription.objects.create(id=new_uuid(), **fields)
     _set_limit(row)
     add_secret(row, secret)
-    note(actor, "create", row.public_id, tenant=row.tenant, after=described(row))
+    note(actor, "create", row.public_id, tenant=row.tenant, after=described.subscription(row))
     return row
 
 
@@ -59,17 +62,28 @@ def create_subscription(*, actor: str, fields: Mapping[str, Any], secret: str) -
 def change_subscription(
     *, actor: str, subscription: UUID, fields: Mapping[str, Any]
 ) -> Subscription:
-    """Changes checked fields. Raises Subscription.DoesNotExist."""
+    """Changes checked fields; another URL enables it if Redrive gave the old one up.
+
+    Raises Subscription.DoesNotExist.
+    """
     row = _held(subscription)
-    before = described(row)
+    before = described.subscription(row)
+    given_up = row.state == SubscriptionState.DISABLED and row.state_by == REDRIVE
+    moved = given_up and fields.get("url", row.url) != row.url
     for name, value in fields.items():
         setattr(row, name, value)
-    row.updated_at = timezone.now()
-    row.save(update_fields=[*fields, "updated_at"])
-    _set_limit(row)
+    if moved:
+        _put(row, SubscriptionState.ACTIVE, actor, reason="its URL was changed")
+    row.updated_at = _now()
+    row.save(update_fields=[*fields, *STATE, "updated_at"])
+    if fields.keys() & {"adaptive", "max_concurrency"}:
+        _set_limit(row)
+    if moved:
+        _move_breaker(row, lambda breaker, _: rule.force_close(breaker))
     if "tenant" in fields:
         tenants.weigh_lane(row)
-    note(actor, "change", row.public_id, tenant=row.tenant, before=before, after=described(row))
+    after = described.subscription(row)
+    note(actor, "change", row.public_id, tenant=row.tenant, before=before, after=after)
     hooks.changed_on_commit(row.public_id)
     return row
 
@@ -89,26 +103,32 @@ def pause(
 
 
 @transaction.atomic
-def resume(*, actor: str, subscription: UUID) -> Subscription:
+def resume(
+    *, actor: str, subscription: UUID, among: SubscriptionQuerySet | None = None
+) -> Subscription:
     """Ends a pause; what waited is due as it was."""
-    row = _held(subscription)
+    row = _held(subscription, among)
     if row.state == SubscriptionState.DISABLED:
         raise WrongState("It is disabled, not paused: enable it.")
     return _set_state(row, SubscriptionState.ACTIVE, actor, "resume")
 
 
 @transaction.atomic
-def enable(*, actor: str, subscription: UUID) -> Subscription:
+def enable(
+    *, actor: str, subscription: UUID, among: SubscriptionQuerySet | None = None
+) -> Subscription:
     """Makes it active again from any state, with a clean breaker that ramps up."""
-    row = _held(subscription)
-    _set_breaker(row.id, rule.force_close(_breaker(row.id)))
+    row = _held(subscription, among)
+    _move_breaker(row, lambda breaker, _: rule.force_close(breaker))
     return _set_state(row, SubscriptionState.ACTIVE, actor, "enable")
 
 
 @transaction.atomic
-def disable(*, actor: str, subscription: UUID, reason: str) -> Subscription:
+def disable(
+    *, actor: str, subscription: UUID, reason: str, among: SubscriptionQuerySet | None = None
+) -> Subscription:
     """Stops deliveries until somebody enables it; what is owed is kept."""
-    row = _held(subscription)
+    row = _held(subscription, among)
     return _set_state(row, SubscriptionState.DISABLED, actor, "disable", reason=reason)
 
 
@@ -141,29 +161,12 @@ def delete_subscription(*, actor: str, subscription: UUID) -> int:
     with transaction.atomic():
         row = Subscription.objects.select_for_update().get(id=subscription)
         if row.deleted_at is None:
-            before = described(row)
+            before = described.subscription(row)
             Subscription.objects.filter(id=row.id).update(deleted_at=Now())
-            note(actor, "delete", row.public_id, tenant=row.tenant, before=before)
+            after = {"deleted": True}
+            note(actor, "delete", row.public_id, tenant=row.tenant, before=before, after=after)
             hooks.changed_on_commit(row.public_id)
     return cancel_all(subscription, reason="the subscription was deleted")
-
-
-def cancel_all(subscription: UUID, *, reason: str) -> int:
-    """Cancels everything owed to a subscription, a thousand in a transaction.
-
-    What a worker is just recording is taken one by one: who holds many rows must wait for none.
-    """
-    total, owed = 0, OwedDelivery.objects.filter(subscription=subscription)
-    while True:
-        with transaction.atomic():
-            free = owed.select_for_update(skip_locked=True).values_list("id", flat=True)
-            ended = finish(list(free[:CANCEL_AT_ONCE]), DeliveryState.CANCELLED, reason=reason)
-        total += len(ended)
-        if not ended:
-            break
-    for held in owed.values_list("id", flat=True):
-        total += len(finish([held], DeliveryState.CANCELLED, reason=reason))
-    return total
 
 
 @transaction.atomic
@@ -172,10 +175,12 @@ def rotate_secret(
 ) -> Secret:
     """Adds a signing secret; those before it go on signing for `overlap`, then stop."""
     row = _held(subscription)
-    ends = timezone.now() + overlap
-    Secret.objects.filter(subscription=row, expires_at=None).update(expires_at=ends)
+    ends, known = _now() + overlap, Secret.objects.filter(subscription=row)
+    before = {"signing_keys": known.count()}
+    known.filter(expires_at=None).update(expires_at=ends)
     made = add_secret(row, secret)
-    note(actor, "rotate-secret", row.public_id, tenant=row.tenant)
+    after = {"signing_keys": known.count(), "others_sign_until": ends.isoformat()}
+    note(actor, "rotate-secret", row.public_id, tenant=row.tenant, before=before, after=after)
     hooks.changed_on_commit(row.public_id)
     return made
 
@@ -187,71 +192,55 @@ def add_secret(row: Subscription, secret: str) -> Secret:
 @transaction.atomic
 def retry(*, actor: str, delivery: UUID) -> None:
     """Makes a pending delivery due now. Raises WrongState if it is in flight or finished."""
-    moved = OwedDelivery.objects.filter(id=delivery, state=DeliveryState.PENDING).update(
-        due_at=Now()
-    )
-    if not moved:
+    before = described.held_delivery(delivery)
+    if before is None or before["state"] != DeliveryState.PENDING:
         raise WrongState("Only a pending delivery can be retried; replay a finished one.")
-    note(actor, "retry", ids.encode(Prefix.DELIVERY, delivery))
-    hooks.changed_on_commit(ids.encode(Prefix.DELIVERY, delivery))
+    OwedDelivery.objects.filter(id=delivery).update(due_at=Now())
+    name, after = ids.encode(Prefix.DELIVERY, delivery), described.held_delivery(delivery)
+    note(actor, "retry", name, before=before, after=after)
+    hooks.changed_on_commit(name)
 
 
 @transaction.atomic
 def cancel(*, actor: str, delivery: UUID) -> None:
     """Ends an owed delivery without a further attempt. Raises WrongState if it is finished."""
+    before = described.held_delivery(delivery)
     if not finish([delivery], DeliveryState.CANCELLED, reason=f"cancelled by {actor}"):
         raise WrongState("It is finished already.")
-    note(actor, "cancel", ids.encode(Prefix.DELIVERY, delivery))
+    name, after = ids.encode(Prefix.DELIVERY, delivery), {"state": DeliveryState.CANCELLED}
+    note(actor, "cancel", name, before=before, after=after)
 
 
 @transaction.atomic
 def open_breaker(*, actor: str, subscription: UUID, seconds: float) -> None:
     """Parks the lane for a while; then one probe decides, as after failures."""
-    row, now = _held(subscription), timezone.now()
-    until = now + timedelta(seconds=seconds)
-    _set_breaker(row.id, rule.force_open(_breaker(row.id), now, until))
-    note(actor, "open-breaker", row.public_id, tenant=row.tenant, after={"seconds": seconds})
+    row, lasts = _held(subscription), timedelta(seconds=seconds)
+    change = _move_breaker(row, lambda breaker, now: rule.force_open(breaker, now, now + lasts))
+    note(actor, "open-breaker", row.public_id, tenant=row.tenant, **change)
 
 
 @transaction.atomic
-def close_breaker(*, actor: str, subscription: UUID) -> None:
-    """Forgets the failures and lets the lane ramp up."""
+def close_breaker(
+    *, actor: str, subscription: UUID, among: SubscriptionQuerySet | None = None
+) -> None:
+    """Closes it now; what was parked ramps up."""
+    row = _held(subscription, among)
+    change = _move_breaker(row, lambda breaker, _: rule.force_close(breaker))
+    note(actor, "close-breaker", row.public_id, tenant=row.tenant, **change)
+
+
+@transaction.atomic
+def reset_breaker(*, actor: str, subscription: UUID) -> None:
+    """Forgets all that the gate has counted and learnt: closed, at full width at once."""
     row = _held(subscription)
-    _set_breaker(row.id, rule.force_close(_breaker(row.id)))
-    note(actor, "close-breaker", row.public_id, tenant=row.tenant)
+    change = _move_breaker(row, lambda _breaker, _now: Breaker())
+    _set_limit(row)
+    note(actor, "reset-breaker", row.public_id, tenant=row.tenant, **change)
 
 
-def resume_what_is_due() -> int:
-    """Resumes the subscriptions whose pause has run out; gives how many."""
-    due = Subscription.objects.due_to_resume(timezone.now()).values_list("id", flat=True)
-    for subscription in list(due):
-        resume(actor="redrive", subscription=subscription)
-    return len(due)
-
-
-def described(row: Subscription) -> dict[str, Any]:
-    """The fields that the audit log keeps: no credential and no header value."""
-    return {
-        "name": row.name,
-        "url": row.url,
-        "types": row.types,
-        "filter": row.filter,
-        "state": row.state,
-        "reason": row.state_reason,
-        "resume_at": row.resume_at and row.resume_at.isoformat(),
-        "schedule": row.schedule,
-        "timeout": row.timeout,
-        "max_concurrency": row.max_concurrency,
-        "rate_limit": row.rate_limit,
-        "ordered": row.ordered,
-        "headers": sorted(row.headers),
-        "authentication": row.authentication,
-        "format": row.format,
-    }
-
-
-def _held(subscription: UUID) -> Subscription:
-    return Subscription.objects.existing().select_for_update().get(id=subscription)
+def _held(subscription: UUID, among: SubscriptionQuerySet | None = None) -> Subscription:
+    found = Subscription.objects.existing() if among is None else among.all()
+    return found.select_for_update(no_key=True, of=("self",)).get(id=subscription)
 
 
 def _set_state(
@@ -263,13 +252,26 @@ def _set_state(
     reason: str = "",
     until: datetime | None = None,
 ) -> Subscription:
-    before = described(row)
-    row.state, row.state_reason, row.state_by = state, reason, actor
-    row.state_since, row.resume_at = timezone.now(), until
-    row.save(update_fields=["state", "state_reason", "state_by", "state_since", "resume_at"])
-    note(actor, action, row.public_id, tenant=row.tenant, before=before, after=described(row))
+    before = described.subscription(row)
+    _put(row, state, actor, reason=reason, until=until)
+    row.save(update_fields=STATE)
+    after = described.subscription(row)
+    note(actor, action, row.public_id, tenant=row.tenant, before=before, after=after)
     hooks.changed_on_commit(row.public_id)
     return row
+
+
+def _put(
+    row: Subscription,
+    state: SubscriptionState,
+    actor: str,
+    *,
+    reason: str = "",
+    until: datetime | None = None,
+) -> None:
+    row.state, row.state_reason, row.state_by = state, reason, actor
+    # Its daily probe is a day after it came to this state, whenever it was probed before.
+    row.state_since, row.resume_at, row.probed_at = _now(), until, None
 
 
 def _set_limit(row: Subscription) -> None:
@@ -278,10 +280,17 @@ def _set_limit(row: Subscription) -> None:
     Lane.objects.filter(pk=row.id).update(limit=limit, usual_ms=None)
 
 
-def _breaker(subscription: UUID) -> Breaker:
-    return Lane.objects.select_for_update().get(pk=subscription).breaker
+def _move_breaker(
+    row: Subscription, change: Callable[[Breaker, datetime], Breaker]
+) -> dict[str, dict[str, Any]]:
+    """Puts the breaker in another state at a moment of PostgreSQL's; gives what to audit of it."""
+    before = Lane.objects.select_for_update().get(pk=row.id).breaker
+    after = change(before, _now())
+    Lane.objects.filter(pk=row.id).update(**Lane.columns_of(after))
+    hooks.changed_on_commit(row.public_id)
+    return {"before": described.breaker(before), "after": described.breaker(after)}
 
 
-def _set_breaker(subscription: UUID, after: Breaker) -> None:
-    Lane.objects.filter(pk=subscription).update(**Lane.columns_of(after))
-    hooks.changed_on_commit(ids.encode(Prefix.SUBSCRIPTION, subscription))
+def _now() -> datetime:
+    now: datetime = statements.rows("SELECT now() AS at")[0].at
+    return now

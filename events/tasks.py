@@ -8,7 +8,7 @@ from celery import current_app, shared_task
 from celery.signals import worker_process_init, worker_shutting_down
 from kombu.exceptions import OperationalError
 
-from events import bulk, ledger, load, operate
+from events import bulk, ledger, load
 from events.engine import fanout, health, pump, rescue, retention, stop, text, trial
 
 HINT_LIVES = 5
@@ -48,7 +48,7 @@ def expand_fan_outs() -> None:
 @shared_task(name="events.resume")
 def resume_paused() -> None:
     """Ends the pauses whose time is over."""
-    operate.resume_what_is_due()
+    health.resume_what_is_due()
 
 
 @shared_task(name="events.test")
@@ -58,9 +58,9 @@ def send_tests() -> None:
 
 
 @shared_task(name="events.probe")
-def probe_disabled() -> None:
-    """Sees once a day whether a disabled endpoint is back."""
-    trial.probe_disabled()
+def probe_what_rests() -> None:
+    """Sees once a day whether an endpoint that is not tried any more is back."""
+    health.probe_what_rests()
 
 
 @shared_task(name="events.roll")

@@ -118,15 +118,19 @@ def open_breaker(
 )
 def close_breaker(request: Request, subscription_id: SubscriptionId) -> SubscriptionShown:
     """Closes it now; what was parked ramps up."""
-    return _close(request, subscription_id)
+    row = _seen(request, subscription_id)
+    operate.close_breaker(actor=request.auth.actor, subscription=row.id)
+    return shown_to(request.auth, row.id)
 
 
 @router.post(
     "/subscriptions/{subscription_id}/breaker/reset", auth=MANAGE, response=SubscriptionShown
 )
 def reset_breaker(request: Request, subscription_id: SubscriptionId) -> SubscriptionShown:
-    """Forgets the failures that were counted, and closes it if it is not closed."""
-    return _close(request, subscription_id)
+    """Forgets all that was counted: closed, and at full width at once."""
+    row = _seen(request, subscription_id)
+    operate.reset_breaker(actor=request.auth.actor, subscription=row.id)
+    return shown_to(request.auth, row.id)
 
 
 @router.post("/subscriptions/{subscription_id}/test", auth=MANAGE, response=WholeAttempt)
@@ -154,12 +158,6 @@ def _attempt_of(delivery: UUID, *, seconds: float) -> Attempt | None:
         close_old_connections()
         time.sleep(TEST_POLL)
     return None
-
-
-def _close(request: Request, subscription: UUID) -> SubscriptionShown:
-    row = _seen(request, subscription)
-    operate.close_breaker(actor=request.auth.actor, subscription=row.id)
-    return shown_to(request.auth, row.id)
 
 
 def _seen(request: Request, subscription: UUID) -> Subscription:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -13,12 +14,13 @@ from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
+from events import operate
 from events.models import Lane, Subscription
+from events.models.subscription import REDRIVE
 from events.rules import breaker as rule
 from events.rules.adaptive import Limit, adapt
 from events.rules.breaker import Answer, BreakerPolicy
 from events.rules.outcome import Fault, Outcome, fault
-from events.rules.states import SubscriptionState
 from events.rules.verdict import Decision, Gone
 
 
@@ -63,6 +65,8 @@ def advance_lanes(results: Sequence[Seen], *, unsettled: AbstractSet[UUID]) -> N
         tally = rule.tally(rule.heard(lane.breaker, [one.answer for one in seen]))
         after = rule.advance(lane.breaker, tally, now=lane.at, policy=policy(), cap=lane.cap)
         changes = Lane.columns_of(after) if after != lane.breaker else {}
+        if _any_failed(seen):
+            changes["failed_at"] = lane.at
         if lane.adaptive:
             changes |= _adapted(lane, seen, cap=lane.cap)
         if changes:
@@ -84,14 +88,15 @@ def _adapted(lane: Lane, seen: Sequence[Seen], *, cap: int) -> dict[str, Any]:
 
 
 def disable_gone(results: Iterable[Seen]) -> None:
-    """Disables at once the subscriptions whose endpoint said that it will never be back."""
-    for seen in results:
-        if isinstance(seen.verdict, Gone):
-            Subscription.objects.filter(
-                id=seen.subscription, state=SubscriptionState.ACTIVE
-            ).update(
-                state=SubscriptionState.DISABLED,
-                state_reason=seen.verdict.reason,
-                state_by="redrive",
-                state_since=Now(),
+    """Disables at once, paused or not, those whose endpoint said that it will never be back."""
+    gone = {
+        one.subscription: one.verdict.reason for one in results if isinstance(one.verdict, Gone)
+    }
+    for subscription in sorted(gone):
+        with suppress(Subscription.DoesNotExist):
+            operate.disable(
+                actor=REDRIVE,
+                subscription=subscription,
+                reason=gone[subscription],
+                among=Subscription.objects.not_disabled(),
             )

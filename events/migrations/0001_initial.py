@@ -714,6 +714,7 @@ class Migration(migrations.Migration):
                 ("opened_times", models.IntegerField(default=0)),
                 ("retry_at", models.DateTimeField(null=True)),
                 ("probe_until", models.DateTimeField(null=True)),
+                ("failed_at", models.DateTimeField(null=True)),
                 ("ramp", models.IntegerField(null=True)),
                 ("limit", models.IntegerField(null=True)),
                 ("usual_ms", models.FloatField(null=True)),

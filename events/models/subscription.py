@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
@@ -15,6 +15,9 @@ from events.rules import ids, retry
 from events.rules.breaker import Breaker
 from events.rules.ids import Prefix
 from events.rules.states import BreakerState, SubscriptionState
+
+REDRIVE = "redrive"
+"""The actor of what nobody asked for."""
 
 PROBE_EVERY = timedelta(days=1)
 BREAKER_COLUMNS = [field.name for field in fields(Breaker)]
@@ -49,16 +52,43 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Those whose lanes hand out what is due."""
         return self.filter(state=SubscriptionState.ACTIVE, lane__state=BreakerState.CLOSED)
 
-    def due_to_probe(self) -> Self:
-        """Disabled by us, and not tried for a day: the endpoint may be back."""
-        disabled = self.existing().filter(state=SubscriptionState.DISABLED, state_by="redrive")
-        return disabled.filter(
-            Q(probed_at=None, state_since__lt=Now() - PROBE_EVERY)
-            | Q(probed_at__lt=Now() - PROBE_EVERY)
+    def given_up(self) -> Self:
+        """Disabled by us, because the endpoint is gone or failed for days; not by a person."""
+        return self.existing().filter(state=SubscriptionState.DISABLED, state_by=REDRIVE)
+
+    def not_disabled(self) -> Self:
+        return self.existing().exclude(state=SubscriptionState.DISABLED)
+
+    def untried(self, *, for_time: timedelta = timedelta()) -> Self:
+        """Active, with a breaker whose time has been over for so long, and nothing to try it."""
+        over = Now() - for_time
+        idle = Q(lane__state=BreakerState.OPEN, lane__retry_at__lt=over) | Q(
+            lane__state=BreakerState.HALF_OPEN, lane__probe_until__lt=over
+        )
+        return self.existing().filter(idle, state=SubscriptionState.ACTIVE)
+
+    def failing(self, *, for_time: timedelta) -> Self:
+        """Active and not closed for so long, and a try has failed within a day.
+
+        What was opened by hand, paused meanwhile or has no traffic is not failing by that alone.
+        """
+        since = Now() - for_time
+        return self.existing().filter(
+            state=SubscriptionState.ACTIVE,
+            state_since__lt=since,
+            lane__opened_at__lt=since,
+            lane__failed_at__gt=Now() - PROBE_EVERY,
         )
 
-    def due_to_resume(self, now: datetime) -> Self:
-        return self.existing().filter(state=SubscriptionState.PAUSED, resume_at__lte=now)
+    def due_to_probe(self) -> Self:
+        """Given up, or parked and idle, and not tried for a day: the endpoint may be back."""
+        rested = Q(probed_at=None) | Q(probed_at__lt=Now() - PROBE_EVERY)
+        given_up = self.given_up().filter(rested, state_since__lt=Now() - PROBE_EVERY)
+        idle = self.untried(for_time=PROBE_EVERY).filter(rested)
+        return self.filter(Q(id__in=given_up.values("id")) | Q(id__in=idle.values("id")))
+
+    def due_to_resume(self) -> Self:
+        return self.existing().filter(state=SubscriptionState.PAUSED, resume_at__lte=Now())
 
 
 class Subscription(models.Model):
@@ -154,7 +184,8 @@ class Lane(models.Model):
 
     Apart from the subscription, because it moves while that rests. Whoever claims from the lane
     holds this row, so the concurrency cap, the tokens and the probe are exact with any number of
-    workers. `weight` is its tenant's. `probe_until` and the window are those of rules/breaker.
+    workers. `weight` is its tenant's, `failed_at` when the endpoint failed last. `probe_until` and
+    the window are those of rules/breaker.
     """
 
     subscription = models.OneToOneField(Subscription, models.CASCADE, primary_key=True)
@@ -167,6 +198,7 @@ class Lane(models.Model):
     opened_times = models.IntegerField(default=0)
     retry_at = models.DateTimeField(null=True)
     probe_until = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
     ramp = models.IntegerField(null=True)
     limit = models.IntegerField(null=True)
     usual_ms = models.FloatField(null=True)

@@ -63,7 +63,18 @@ def test_a_breaker_is_opened_closed_and_reset_by_hand() -> None:
     assert do(to, "breaker/close")["breaker"]["state"] == "closed"
     Lane.objects.filter(pk=to.id).update(failures=4)
     assert do(to, "breaker/reset")["breaker"]["failures"] == 0
-    assert AuditEntry.objects.filter(target=to.public_id, action="open-breaker").exists()
+    acts = AuditEntry.objects.filter(target=to.public_id, action__endswith="-breaker")
+    assert [one.action for one in acts] == ["reset-breaker", "close-breaker", "open-breaker"]
+
+
+def test_a_breaker_that_is_closed_ramps_up_and_one_that_is_reset_is_wide_at_once() -> None:
+    to = make.subscription(max_concurrency=8, adaptive=True)
+    Lane.objects.filter(pk=to.id).update(limit=2, usual_ms=900.0)
+    do(to, "breaker/open")
+    closed = do(to, "breaker/close")["breaker"]
+    assert (closed["ramp"], closed["limit"]) == (1, 2)
+    reset = do(to, "breaker/reset")["breaker"]
+    assert (reset["state"], reset["ramp"], reset["limit"]) == ("closed", None, 8)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 86_401, "5", None])
