@@ -11,6 +11,8 @@ from events import vault
 from events.api.inputs import SubscriptionId
 from events.models import Lane, Secret, Subscription
 from events.rules import signing
+from events.rules.health import standing
+from events.rules.states import SubscriptionState
 
 
 class BreakerShown(BaseModel):
@@ -26,6 +28,24 @@ class BreakerShown(BaseModel):
     @classmethod
     def of(cls, lane: Lane) -> Self:
         return cls(**{name: getattr(lane, name) for name in cls.model_fields})
+
+
+class HealthShown(BaseModel):
+    """`since` is null while it is healthy."""
+
+    health: Literal["healthy", "failing", "paused", "disabled"]
+    since: datetime | None
+    reason: str
+
+    @classmethod
+    def of(cls, row: Subscription) -> Self:
+        found = standing(
+            SubscriptionState(row.state),
+            row.lane.breaker,
+            since=row.state_since,
+            reason=row.state_reason,
+        )
+        return cls(health=found.health.value, since=found.since, reason=found.reason)
 
 
 class SigningKey(BaseModel):
@@ -72,6 +92,7 @@ class SubscriptionShown(BaseModel):
     format: str
     created_at: datetime
     updated_at: datetime
+    health: HealthShown
     breaker: BreakerShown
     signing_keys: list[SigningKey] = Field(description="The keys that sign now, the newest first.")
 
@@ -88,6 +109,7 @@ def plain(row: Subscription) -> dict[str, Any]:
     """The fields of SubscriptionShown."""
     other = {
         "headers": sorted(row.headers),
+        "health": HealthShown.of(row),
         "breaker": BreakerShown.of(row.lane),
         "signing_keys": [SigningKey.of(secret) for secret in row.secrets.all()],
     }

@@ -77,6 +77,23 @@ def test_a_breaker_that_is_closed_ramps_up_and_one_that_is_reset_is_wide_at_once
     assert (reset["state"], reset["ramp"], reset["limit"]) == ("closed", None, 8)
 
 
+def test_its_health_is_told_in_one_word_with_since_and_reason() -> None:
+    to = make.subscription()
+    failing = do(to, "breaker/open")
+    assert failing["health"] == {
+        "health": "failing",
+        "since": failing["breaker"]["opened_at"],
+        "reason": "its breaker is open",
+    }
+    assert do(to, "breaker/reset")["health"] == {"health": "healthy", "since": None, "reason": ""}
+    paused = do(to, "pause", {"reason": "moving house"})
+    assert paused["health"] == {
+        "health": "paused",
+        "since": paused["state_since"],
+        "reason": "moving house",
+    }
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 86_401, "5", None])
 def test_a_breaker_is_opened_for_at_most_a_day(seconds: Any) -> None:
     to = make.subscription()
