@@ -18,12 +18,12 @@ from django.db import transaction
 from events import hooks, statements
 from events.engine.claim import Claim
 from events.engine.gates import Seen, advance_lanes
-from events.engine.poison import mark
+from events.engine.poison import Refusal, mark
 from events.engine.transport import Sent
 from events.hooks import Death
 from events.rules import ids
 from events.rules.ids import Prefix
-from events.rules.outcome import Responded, error_of, label, refuses_content
+from events.rules.outcome import Fault, Responded, error_of, fault, label
 from events.rules.verdict import Dead, Decision, Delivered, Dropped, Gone, RetryAt
 
 _encode = msgspec.json.Encoder().encode
@@ -112,9 +112,9 @@ def record(results: Sequence[Result], *, worker: str) -> None:
         kept = {row.id for row in rows}
         held = [result for result in results if result.claim.delivery in kept]
         mark(
-            (result.claim.event_id, result.claim.subscription)
-            for result in held
-            if refuses_content(result.sent.outcome)
+            Refusal(r.claim.event_id, r.claim.subscription, died=isinstance(r.verdict, Dead))
+            for r in held
+            if fault(r.sent.outcome) is Fault.EVENT
         )
         hooks.dead([_death(result, rows[0].at) for result in held if _is_dead(result)])
         unsettled = {row.id for row in rows if row.unsettled}

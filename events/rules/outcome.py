@@ -164,12 +164,3 @@ def _with_detail(words: str, detail: str) -> str:
     printable = "".join(c if c.isprintable() else " " for c in detail[:MAX_DETAIL])
     short = " ".join(printable.split())
     return f"{words}: {short}" if short else words
-
-
-def refuses_content(outcome: Outcome) -> bool:
-    """Whether the endpoint answered that this one event is at fault, not the endpoint."""
-    match outcome:
-        case Responded(status):
-            return status in _EVENT_STATUSES
-        case _:
-            return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from events.rules.outcome import Outcome, Responded, error_of, succeeded
+from events.rules.outcome import Fault, Outcome, Responded, error_of, fault, succeeded
 from events.rules.retry import next_due, parse_retry_after
 
 
@@ -80,6 +80,10 @@ def _asked_to_wait(outcome: Outcome, now: datetime) -> datetime | None:
 
 
 def _last_words(outcome: Outcome, attempts: int) -> str:
-    if attempts == 1:
-        return f"the only attempt failed with {error_of(outcome)}"
-    return f"{attempts} attempts failed, the last with {error_of(outcome)}"
+    error, only = error_of(outcome), attempts == 1
+    if fault(outcome) is Fault.EVENT:
+        tries = "the only attempt was" if only else f"{attempts} attempts, the last"
+        return f"poison: {tries} refused for its content with {error}"
+    if only:
+        return f"the only attempt failed with {error}"
+    return f"{attempts} attempts failed, the last with {error}"

@@ -86,13 +86,13 @@ def test_publish_of_a_guarded_batch() -> None:
 
 def test_claim() -> None:
     def prepare() -> Verb:
-        make.backlog(make.subscription(rate_limit=5.0), 3)
+        make.backlog(make.subscription(rate_limit=10.0), 3)
 
         def verb() -> None:
             # What a dead worker had claimed is rescued, and the lane's tokens come back with time.
             OwedDelivery.objects.filter(state="in_flight").update(lease_until=timezone.now())
             rescue([])
-            Lane.objects.update(tokens=5.0)
+            Lane.objects.update(tokens=4.0)
             make.claims()
 
         return verb

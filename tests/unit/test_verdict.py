@@ -90,6 +90,18 @@ def test_retry_after_does_not_prolong_a_spent_schedule() -> None:
             "2 attempts failed, the last with connection refused",
         ),
         (Responded(500), 1, Policy(()), "the only attempt failed with 500 Internal Server Error"),
+        (
+            Responded(400),
+            9,
+            DEFAULT,
+            "poison: 9 attempts, the last refused for its content with 400 Bad Request",
+        ),
+        (
+            Responded(400),
+            1,
+            Policy(()),
+            "poison: the only attempt was refused for its content with 400 Bad Request",
+        ),
     ],
 )
 def test_a_dead_delivery_says_why_in_words(
