@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from celery import current_app, shared_task
-from celery.signals import worker_process_init, worker_shutting_down
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 from kombu.exceptions import OperationalError
 
 from events import bulk, ledger, load
 from events.engine import fanout, health, pump, rescue, retention, stop, text, trial
+from events.heartbeat import leave, process_name
+from events.vitals import raise_handle_limit
 
 HINT_LIVES = 5
 """Seconds after which a hint that nobody took is void: the dispatcher asks again."""
@@ -101,7 +103,13 @@ def ask_for_a_pump() -> None:
 
 @worker_process_init.connect
 def _say_hello(**_: Any) -> None:
+    raise_handle_limit()
     pump.beat_while_idle()
+
+
+@worker_process_shutdown.connect
+def _say_goodbye(**_: Any) -> None:
+    leave(process_name())
 
 
 @worker_shutting_down.connect

@@ -125,7 +125,7 @@ def _ours(sample: Sample) -> Iterable[Seen]:
         yield Seen(Kind.LEVEL, "", Side.OURS, words, "/health/")
     ours = Sample.objects.ticks().filter(at__gte=sample.at - RECENT).aggregate(n=Sum("ours"))["n"]
     if ours:
-        words = "Attempts fail on our side: name resolver, or an address that we may not send to."
+        words = "Attempts fail on our side: name resolver, blocked addresses, or file handles."
         yield Seen(Kind.OUR_FAULT, "", Side.OURS, words, "/deliveries/?fault=ours")
 
 

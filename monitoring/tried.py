@@ -22,10 +22,10 @@ LEAST = timedelta(seconds=3)
 # endpoint's, `ours` what it calls ours.
 _ENDED = """
 SELECT subscription_id, number, verdict, total_ms, started_at, delivery_id,
-    (outcome = 'blocked' OR (outcome = 'unreachable' AND error LIKE 'name resolver failure%%'))
-        AS ours,
+    (outcome = 'blocked'
+     OR (outcome = 'unreachable' AND error ~ '^(name resolver|failure on this side)')) AS ours,
     (outcome = 'timed_out'
-     OR (outcome = 'unreachable' AND error NOT LIKE 'name resolver failure%%')
+     OR (outcome = 'unreachable' AND error !~ '^(name resolver|failure on this side)')
      OR (outcome = 'responded' AND NOT status BETWEEN 200 AND 299
          AND status NOT IN (400, 413, 414, 415, 422))) AS theirs
 FROM events_attempt

@@ -18,6 +18,7 @@ from events.console.inputs import decoded_or_none
 from events.console.named import subscriptions_of
 from events.models import Subscription
 from events.rules.ids import Prefix
+from events.rules.outcome import OUR_ERRORS
 
 SIZE = 50
 OURS, THEIRS, EVENT = "ours", "theirs", "the event's"
@@ -61,7 +62,7 @@ def groups_of(request: HttpRequest) -> Groups:
 
 def side_of(group: Signature) -> str:
     """Whose fault the group's failures are: ours, the endpoint's, or the event's own."""
-    if group.outcome in ("internal", "blocked") or group.error.startswith("name resolver"):
+    if group.outcome in ("internal", "blocked") or group.error.startswith(OUR_ERRORS):
         return OURS
     return EVENT if group.status in (400, 413, 414, 415, 422) else THEIRS
 

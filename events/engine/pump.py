@@ -8,17 +8,17 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvloop
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from events import vitals
 from events.engine.run import Window
 from events.engine.stop import stopping
 from events.engine.transport import Transport
-from events.heartbeat import BEAT, beat, process_name
+from events.heartbeat import BEAT, beat, process_name, shown
 from events.models.process import OUT, Role
 from events.rules.fitness import Vitals, is_stalled, unfit
 
@@ -34,6 +34,9 @@ SHORT = 0.2
 CHECKED = 5.0
 """Seconds for which a process that was found fit, or unfit, is taken to be so."""
 
+TURN = 1.0
+"""Seconds between two notes that the loop turns."""
+
 STALLED = 70
 """Exit status of a process whose loop stood still: it is started anew."""
 
@@ -42,8 +45,9 @@ STALLED = 70
 class _Engine:
     """What one process keeps between pumps. Its event loop belongs to whoever pumps.
 
-    `pumping` is what its last beat said, `unfit` why it may not claim, `turned` when its loop
-    last turned, None while none runs.
+    `heard` is how many pumps it was asked for, `said` what its last beat said it does, `found` its
+    last vital signs, `unfit` why it may not claim, `turned` when its loop last turned, None while
+    none runs, `lag` by how many seconds that was late.
     """
 
     pid: int
@@ -51,55 +55,42 @@ class _Engine:
     runner: asyncio.Runner
     window: Window
     lock: threading.Lock
-    pumping: bool = False
+    heard: int = 0
+    said: str = "idle"
+    found: Vitals = field(default_factory=Vitals)
     unfit: str = ""
     checked: float = -CHECKED
     turned: float | None = None
+    lag: float = 0.0
 
 
 _engine: _Engine | None = None
 _making = threading.Lock()
 
 
-def pump(*, role: Role = Role.WORKER) -> int:
+def pump(*, beats: bool = True) -> int:
     """Delivers what is due until nothing is, or for PUMP seconds; gives the number sent.
 
     A second call in the same process while one runs returns at once, and so does a call in a
-    process that is not fit to send.
+    process that is not fit to send. `beats`: whether it writes the heartbeat of its process.
     """
     engine = _this_process()
+    engine.heard += 1
     if not engine.lock.acquire(blocking=False):
         return 0
     try:
-        return engine.runner.run(_run(engine, role)) if _is_fit(engine, role) else 0
+        return engine.runner.run(_run(engine, beats=beats)) if _is_fit(engine) else 0
     finally:
         engine.turned = None
         engine.lock.release()
 
 
-def _is_fit(engine: _Engine, role: Role) -> bool:
-    """Looks at clock and handles now and then; an unfit process takes itself out and says why."""
-    if time.monotonic() - engine.checked < CHECKED:
-        return not engine.unfit
-    engine.checked = time.monotonic()
-    try:
-        found = vitals.measure()
-    except DatabaseError as error:
-        log.warning("the clock was not compared: %s", error)
-        connection.close()
-        return not engine.unfit
-    engine.window.clock_offset = found.clock_offset
-    was, engine.unfit = engine.unfit, unfit(found)
-    if engine.unfit:
-        log.error("out of rotation: %s", engine.unfit)
-        beat(engine.name, role, doing=_doing(engine), load={"window": settings.REDRIVE_WINDOW})
-    elif was:
-        log.warning("back in rotation")
-    return not engine.unfit
-
-
-def _doing(engine: _Engine) -> str:
-    return f"{OUT}{engine.unfit}" if engine.unfit else "idle"
+def told() -> tuple[str, dict[str, object]]:
+    """What this process does and how it fares, looked at now, for whoever beats for it."""
+    engine = _this_process()
+    _end_if_stalled(engine)
+    _look(engine)
+    return _doing(engine), _load(engine)
 
 
 def beat_while_idle() -> None:
@@ -112,14 +103,62 @@ def _idle() -> None:
         # Not at once: Celery closes what a new process has inherited, the pool with it.
         time.sleep(SHORT)
         engine = _this_process()
-        if not engine.lock.locked():
-            load = {"window": settings.REDRIVE_WINDOW}
-            beat(engine.name, Role.WORKER, doing=_doing(engine), load=load)
-        elif is_stalled(Vitals(still=_still(engine))):
-            log.critical("the event loop stands still: this process ends and is started anew")
-            faulthandler.dump_traceback(all_threads=True)
-            os._exit(STALLED)
+        if engine.lock.locked():
+            _end_if_stalled(engine)
+        else:
+            _look_and_say(engine)
         time.sleep(BEAT - SHORT)
+
+
+def _is_fit(engine: _Engine) -> bool:
+    if time.monotonic() - engine.checked >= CHECKED:
+        _look(engine)
+    return not engine.unfit
+
+
+def _look(engine: _Engine) -> None:
+    """Looks at clock and handles; an unfit process takes itself out and says why."""
+    engine.checked = time.monotonic()
+    try:
+        found = engine.found = vitals.measure()
+    except Error as error:
+        log.warning("the clock was not compared: %s", error)
+        connection.close()
+        return
+    engine.window.clock_offset = found.clock_offset
+    engine.window.has_handles(found)
+    was, engine.unfit = engine.unfit, unfit(found)
+    if engine.unfit and not was:
+        log.error("out of rotation: %s", engine.unfit)
+    elif was and not engine.unfit:
+        log.warning("back in rotation")
+
+
+def _doing(engine: _Engine) -> str:
+    if engine.unfit:
+        return f"{OUT}{engine.unfit}"
+    return "pumping" if engine.lock.locked() else "idle"
+
+
+def _load(engine: _Engine) -> dict[str, object]:
+    return shown(engine.found) | {
+        "in_flight": engine.window.taken,
+        "window": settings.REDRIVE_WINDOW,
+        "heard": engine.heard,
+        "loop_lag_ms": round(engine.lag * 1000, 1),
+    }
+
+
+def _say(engine: _Engine, doing: str) -> None:
+    engine.said = doing
+    beat(engine.name, Role.WORKER, doing=doing, load=_load(engine))
+
+
+def _end_if_stalled(engine: _Engine) -> None:
+    if is_stalled(Vitals(still=_still(engine))):
+        log.critical("the event loop stands still: this process ends and is started anew")
+        faulthandler.dump_traceback(all_threads=True)
+        os._exit(STALLED)
 
 
 def _still(engine: _Engine) -> float:
@@ -150,32 +189,35 @@ def _make_engine() -> _Engine:
     )
 
 
-async def _run(engine: _Engine, role: Role) -> int:
-    beside = [asyncio.create_task(one) for one in (_beat(engine, role), _turn(engine))]
+async def _run(engine: _Engine, *, beats: bool) -> int:
+    engine.turned = time.monotonic()
+    beside = [asyncio.create_task(_turn(engine))]
+    if beats:
+        beside.append(asyncio.create_task(_beat(engine)))
     try:
         return await engine.window.run(seconds=PUMP, stopping=stopping)
     finally:
         for task in beside:
             task.cancel()
-        if engine.pumping:
-            await _say(engine, role, "idle")
+        if engine.said == "pumping":
+            await asyncio.to_thread(_say, engine, "idle")
 
 
-async def _beat(engine: _Engine, role: Role) -> None:
+async def _beat(engine: _Engine) -> None:
     """Beats while a pump lasts; most are over before the first beat, and cost none."""
     await asyncio.sleep(SHORT)
     while True:
-        await _say(engine, role, "pumping")
+        await asyncio.to_thread(_look_and_say, engine)
         await asyncio.sleep(BEAT)
+
+
+def _look_and_say(engine: _Engine) -> None:
+    _look(engine)
+    _say(engine, _doing(engine))
 
 
 async def _turn(engine: _Engine) -> None:
     while True:
         engine.turned = time.monotonic()
-        await asyncio.sleep(1.0)
-
-
-async def _say(engine: _Engine, role: Role, doing: str) -> None:
-    engine.pumping = doing == "pumping"
-    load = {"in_flight": engine.window.taken, "window": settings.REDRIVE_WINDOW}
-    await asyncio.to_thread(beat, engine.name, role, doing=doing, load=load)
+        await asyncio.sleep(TURN)
+        engine.lag = max(0.0, time.monotonic() - engine.turned - TURN)

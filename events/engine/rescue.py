@@ -42,8 +42,7 @@ def rescue(gone: list[str]) -> int:
 
 def rescue_all() -> int:
     """Rescues until nothing is left: leases that ran out, and those of processes that are gone."""
-    found = Heartbeat.objects.gone().filter(doing="pumping")
-    gone = list(found.values_list("name", flat=True))
+    gone = list(Heartbeat.objects.gone().values_list("name", flat=True))
     total = 0
     while (count := rescue(gone)) > 0:
         total += count

@@ -20,7 +20,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from events import hooks
 from events.finish import finish
-from events.models import EventIdentity, FanOut, OwedDelivery, Poison, Subscription
+from events.models import EventIdentity, FanOut, Heartbeat, OwedDelivery, Poison, Subscription
 from events.rules import ids
 from events.rules.states import DeliveryState, SubscriptionState
 
@@ -35,13 +35,14 @@ EXPIRED_AT_ONCE = 1_000
 
 
 def retain() -> list[date]:
-    """Makes what is missing, drops what is over, forgets old identities.
+    """Makes what is missing, drops what is over, forgets old identities and processes.
 
     Gives the days that should be gone but that something unfinished still needs.
     """
     today = timezone.now().astimezone(UTC).date()
     make_partitions(today)
     EventIdentity.objects.filter(expires_at__lt=Now()).delete()
+    Heartbeat.objects.forgotten().delete()
     last_kept = today - timedelta(days=settings.REDRIVE_RETENTION_DAYS)
     over = sorted({day for table in TABLES for day in days_of(table) if day < last_kept})
     for day in over:

@@ -31,6 +31,7 @@ from events.engine.safely import record_safely
 from events.engine.transport import Sent, Transport
 from events.lanes import FIRST
 from events.rules import ids
+from events.rules.fitness import Vitals, sends_at_most
 from events.rules.ids import Prefix
 from events.rules.load import Step
 from events.rules.outcome import label
@@ -78,6 +79,7 @@ class Window:
     def __init__(self, *, worker: str, size: int, transport: Transport) -> None:
         self._worker = worker
         self._size = size
+        self._most = STRETCH * size
         self.clock_offset = 0.0
         self._transport = transport
         self._destinations = Destinations()
@@ -99,7 +101,12 @@ class Window:
         """Places in use: what hangs does not count, as long as the window is not stretched out."""
         young = time.monotonic() - PATIENT
         busy = sum(1 for began in self._sending.values() if began > young)
-        return max(busy, self.in_flight - (STRETCH - 1) * self._size)
+        return max(busy, self.in_flight + self._size - self._most)
+
+    def has_handles(self, found: Vitals) -> None:
+        """Opens no more sends than there are file handles for."""
+        most = STRETCH * self._size
+        self._most = sends_at_most(found, in_flight=self.in_flight, most=most)
 
     async def run(self, *, seconds: float, stopping: Callable[[], bool]) -> int:
         """Delivers what is due for at most `seconds`, or until nothing is; gives the number sent.
@@ -146,7 +153,7 @@ class Window:
 
     async def _refill(self) -> int:
         free, since = self._size - self.taken, time.monotonic()
-        claims = await self._in(self._claiming, partial(self._claim, free)) if free else ()
+        claims = await self._in(self._claiming, partial(self._claim, free)) if free > 0 else ()
         for one in claims:
             task = asyncio.create_task(self._deliver(one, since))
             self._sending[task] = since

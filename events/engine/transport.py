@@ -8,6 +8,7 @@ deadline covers everything from the look-up to the last byte that we read.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 from collections import OrderedDict
@@ -122,7 +123,7 @@ class Transport:
                     found = await _look_up(endpoint.host, endpoint.port)
             except TimeoutError:
                 return Unreachable(UnreachableKind.RESOLVER, "the resolver did not answer in time")
-            except socket.gaierror as error:
+            except OSError as error:
                 return Unreachable(_kind_of_lookup(error), str(error))
             known = self._addresses[endpoint.host] = (time.monotonic(), found)
         refused = judge_addresses(endpoint.host, known[1], allowed=self._allowed)
@@ -161,7 +162,11 @@ async def _look_up(host: str, port: int) -> Sequence[Address]:
     return [ip_address(entry[4][0]) for entry in found]
 
 
-def _kind_of_lookup(error: socket.gaierror) -> UnreachableKind:
+def _kind_of_lookup(error: OSError) -> UnreachableKind:
+    """A gaierror, or what the system said where the resolver got no answer to give."""
+    if not isinstance(error, socket.gaierror):
+        handles = error.errno in (errno.EMFILE, errno.ENFILE)
+        return UnreachableKind.LOCAL if handles else UnreachableKind.RESOLVER
     unknown = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
     return UnreachableKind.DNS if error.errno in unknown else UnreachableKind.RESOLVER
 
@@ -196,7 +201,9 @@ async def _body(response: Response) -> bytes:
 
 
 def _failure(error: TimeoutError | errors.PyreqwestError) -> Outcome:
-    causes = error.details.get("causes") if isinstance(error, errors.RequestError) else None
+    causes = None
+    if isinstance(error, errors.RequestError | errors.BuilderError):
+        causes = error.details.get("causes")
     # Without the URL: its words are no cause, and its query may hold a token.
     said = (cause["message"] for cause in causes or () if " for url (" not in cause["message"])
     detail = "; ".join(said) or type(error).__name__
@@ -208,11 +215,14 @@ def _failure(error: TimeoutError | errors.PyreqwestError) -> Outcome:
         case TimeoutError():
             # Also said of a connection that is made and then silent, or floods us with 1xx.
             return TimedOut(TimeoutPhase.RESPONSE, "")
+        case errors.BuilderError():
+            return Unreachable(UnreachableKind.LOCAL, detail)
         case _:
             return Unreachable(_kind(detail.lower()), detail)
 
 
 _WORDS = (
+    (UnreachableKind.LOCAL, ("too many open files",)),
     (UnreachableKind.TLS, ("certificate", "tls", "handshake", "fatal alert", "corrupt message")),
     (UnreachableKind.REFUSED, ("connection refused",)),
     (UnreachableKind.RESET, ("reset", "broken pipe", "closed before", "unexpected eof", "aborted")),

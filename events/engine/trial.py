@@ -66,7 +66,7 @@ class _Post:
     """What sends the tests of one run; its transport belongs to one loop."""
 
     def __init__(self) -> None:
-        self._clock_offset = vitals.clock_offset()
+        self._clock_offset = vitals.measure().clock_offset
         self._transport = Transport(
             allowed=settings.REDRIVE_ALLOW_ADDRESSES, user_agent=settings.REDRIVE_USER_AGENT
         )

@@ -664,7 +664,6 @@ class Migration(migrations.Migration):
                     "beat_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
-                ("progress_at", models.DateTimeField(null=True)),
                 ("doing", models.TextField(default="")),
                 ("load", models.JSONField(default=dict)),
             ],

@@ -10,7 +10,8 @@ from django.db.models.functions import Now
 
 SUSPECT_AFTER = timedelta(seconds=10)
 GONE_AFTER = timedelta(seconds=15)
-
+KEPT = timedelta(days=1)
+"""For how long the last beat of a process that is gone is kept."""
 
 OUT = "out of rotation: "
 """What a process that is not fit to send does; its reason follows."""
@@ -30,6 +31,9 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def gone(self) -> Self:
         return self.filter(beat_at__lte=Now() - GONE_AFTER)
 
+    def forgotten(self) -> Self:
+        return self.filter(beat_at__lte=Now() - KEPT)
+
 
 class Heartbeat(models.Model):
     """One row a process, beaten every few seconds by the loop that does the work."""
@@ -41,7 +45,6 @@ class Heartbeat(models.Model):
     version = models.TextField()
     started_at = models.DateTimeField(db_default=Now())
     beat_at = models.DateTimeField(db_default=Now())
-    progress_at = models.DateTimeField(null=True)
     doing = models.TextField(default="")
     load = models.JSONField(default=dict)
 

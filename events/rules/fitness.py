@@ -18,12 +18,15 @@ STALLED = 60.0
 class Vitals:
     """`clock_offset` is PostgreSQL's clock less ours, in seconds; `handles_left` None is no limit.
 
-    `still` is for how many seconds the loop has not turned, 0 if it is not running.
+    `still` is for how many seconds the loop has not turned, 0 if it is not running. `round_trip`
+    is the seconds of a statement that does nothing, `memory` is in bytes.
     """
 
     clock_offset: float = 0.0
     handles_left: int | None = None
     still: float = 0.0
+    round_trip: float = 0.0
+    memory: int = 0
 
 
 def unfit(vitals: Vitals) -> str:
@@ -34,6 +37,13 @@ def unfit(vitals: Vitals) -> str:
     if vitals.handles_left is not None and vitals.handles_left < HANDLES_LEFT:
         return f"it has {max(0, vitals.handles_left)} file handles left"
     return ""
+
+
+def sends_at_most(vitals: Vitals, *, in_flight: int, most: int) -> int:
+    """How many sends may be open together, each with its handle, of at most `most`."""
+    if vitals.handles_left is None:
+        return most
+    return max(0, min(most, in_flight + vitals.handles_left - HANDLES_LEFT))
 
 
 def is_stalled(vitals: Vitals) -> bool:

@@ -11,10 +11,14 @@ MAX_DETAIL = 200
 
 
 class UnreachableKind(StrEnum):
-    """`dns`: the name does not exist. `resolver`: our own resolver failed, so we do not know."""
+    """`dns`: the name does not exist. `resolver`: our own resolver failed, so we do not know.
+
+    `local`: this process could not even try, because it had no file handle left for instance.
+    """
 
     DNS = "dns"
     RESOLVER = "resolver"
+    LOCAL = "local"
     REFUSED = "refused"
     RESET = "reset"
     TLS = "tls"
@@ -74,6 +78,7 @@ _BLOCKED_WORDS = "blocked address"
 _UNREACHABLE_WORDS = {
     UnreachableKind.DNS: "unknown host name",
     UnreachableKind.RESOLVER: "name resolver failure",
+    UnreachableKind.LOCAL: "failure on this side",
     UnreachableKind.REFUSED: "connection refused",
     UnreachableKind.RESET: "connection reset",
     UnreachableKind.TLS: "TLS failure",
@@ -81,7 +86,9 @@ _UNREACHABLE_WORDS = {
     UnreachableKind.NETWORK: "network failure",
 }
 
-OUR_ERRORS = (_UNREACHABLE_WORDS[UnreachableKind.RESOLVER], _BLOCKED_WORDS)
+_OUR_KINDS = (UnreachableKind.RESOLVER, UnreachableKind.LOCAL)
+
+OUR_ERRORS = (*(_UNREACHABLE_WORDS[kind] for kind in _OUR_KINDS), _BLOCKED_WORDS)
 """How the errors begin that are a fault of ours."""
 
 _TIMEOUT_WORDS = {
@@ -126,7 +133,7 @@ def fault(outcome: Outcome) -> Fault:
     match outcome:
         case Responded(status):
             return _fault_of_status(status)
-        case Unreachable(UnreachableKind.RESOLVER) | Blocked():
+        case Unreachable(UnreachableKind.RESOLVER | UnreachableKind.LOCAL) | Blocked():
             return Fault.OURS
         case Unreachable() | TimedOut():
             return Fault.ENDPOINT

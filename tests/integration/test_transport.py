@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from events.engine.transport import BODY_KEPT, Request, Sent, Transport
 from events.rules.addresses import parse_networks
 from events.rules.outcome import (
     Blocked,
+    Fault,
     Outcome,
     Responded,
     TimedOut,
@@ -22,6 +25,7 @@ from events.rules.outcome import (
     Unreachable,
     UnreachableKind,
     error_of,
+    fault,
     label,
 )
 from tests.receiver import Receiver
@@ -204,3 +208,23 @@ def test_what_is_sent_is_the_request_and_nothing_of_ours_beside_it(
         *("webhook-id", "content-type", "user-agent", "host", "content-length", "accept"),
     }
     assert request.headers["user-agent"] == "Redrive/test"
+
+
+@contextmanager
+def no_handle_left() -> Iterator[None]:
+    """This process may open nothing more."""
+    was = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, was[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, was)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_handles_that_ran_out_are_our_fault(send: Any, receiver: Receiver, host: str) -> None:
+    assert send(receiver.url()).outcome == Responded(200)
+    with Receiver() as other, no_handle_left():
+        outcome = send(other.url(host=host)).outcome
+    assert kind_of(outcome) in (UnreachableKind.LOCAL, UnreachableKind.RESOLVER), outcome
+    assert fault(outcome) == Fault.OURS

@@ -7,7 +7,15 @@ import resource
 import pytest
 
 from events import vitals
-from events.rules.fitness import CLOCK_OFF, HANDLES_LEFT, STALLED, Vitals, is_stalled, unfit
+from events.rules.fitness import (
+    CLOCK_OFF,
+    HANDLES_LEFT,
+    STALLED,
+    Vitals,
+    is_stalled,
+    sends_at_most,
+    unfit,
+)
 
 
 @pytest.mark.parametrize(
@@ -41,3 +49,30 @@ def test_handles_are_counted_against_the_limit_of_this_process() -> None:
             assert vitals.handles_left() == left - 2
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, was)
+
+
+@pytest.mark.parametrize(
+    ("left", "in_flight", "most"),
+    [
+        (None, 0, 1_024),
+        (20_000, 0, 1_024),
+        (HANDLES_LEFT + 10, 0, 10),
+        (HANDLES_LEFT + 10, 90, 100),
+        (HANDLES_LEFT, 5, 5),
+        (0, 5, 0),
+    ],
+)
+def test_no_more_sends_are_opened_than_there_are_handles_for(
+    left: int | None, in_flight: int, most: int
+) -> None:
+    assert sends_at_most(Vitals(handles_left=left), in_flight=in_flight, most=1_024) == most
+
+
+def test_a_process_takes_all_the_handles_that_it_may_have() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard))
+    try:
+        vitals.raise_handle_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

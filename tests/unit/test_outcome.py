@@ -48,7 +48,10 @@ def test_any_other_answer_is_the_endpoints_fault(status: int) -> None:
     assert fault(Responded(status)) is Fault.ENDPOINT
 
 
-@pytest.mark.parametrize("kind", sorted(set(UnreachableKind) - {UnreachableKind.RESOLVER}))
+OURS = {UnreachableKind.RESOLVER, UnreachableKind.LOCAL}
+
+
+@pytest.mark.parametrize("kind", sorted(set(UnreachableKind) - OURS))
 def test_an_endpoint_that_cannot_be_reached_is_at_fault(kind: UnreachableKind) -> None:
     assert fault(Unreachable(kind, "")) is Fault.ENDPOINT
 
@@ -58,8 +61,8 @@ def test_a_timeout_is_the_endpoints_fault(phase: TimeoutPhase) -> None:
     assert fault(TimedOut(phase, "")) is Fault.ENDPOINT
 
 
-def test_our_resolver_and_our_guard_are_our_own_fault() -> None:
-    assert fault(Unreachable(UnreachableKind.RESOLVER, "")) is Fault.OURS
+def test_our_resolver_our_handles_and_our_guard_are_our_own_fault() -> None:
+    assert {fault(Unreachable(kind, "")) for kind in OURS} == {Fault.OURS}
     assert fault(Blocked("")) is Fault.OURS
 
 
@@ -74,6 +77,7 @@ def test_our_resolver_and_our_guard_are_our_own_fault() -> None:
         (Responded(400), "400 Bad Request"),
         (Unreachable(UnreachableKind.DNS, ""), "unknown host name"),
         (Unreachable(UnreachableKind.RESOLVER, ""), "name resolver failure"),
+        (Unreachable(UnreachableKind.LOCAL, ""), "failure on this side"),
         (Unreachable(UnreachableKind.REFUSED, ""), "connection refused"),
         (Unreachable(UnreachableKind.RESET, "after 3 bytes"), "connection reset: after 3 bytes"),
         (Unreachable(UnreachableKind.TLS, "expired"), "TLS failure: expired"),

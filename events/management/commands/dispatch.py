@@ -11,21 +11,23 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from celery import current_app
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 
 from events import jobs, tasks
 from events.engine import pump
 from events.engine.due import due_lanes
 from events.engine.stop import stop
-from events.heartbeat import BEAT, beat, process_name
+from events.heartbeat import BEAT, beat, leave, process_name
 from events.models import Heartbeat
 from events.models.process import Role
+from events.vitals import raise_handle_limit
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ class Dispatcher:
         # A thread each: a replay that takes hours must not keep a lease from being rescued.
         self._jobs = ThreadPoolExecutor(len(settings.REDRIVE_JOBS), "job")
         self._running: dict[str, Future[None]] = {}
-        self._asked = self._beaten = self._failed = self._unheard = 0.0
+        self._asked = self._beaten = self._failed = self._unheard = self._unanswered = 0.0
+        self._heard: dict[str, object] = {}
         self._failures = 0
         self._own: threading.Thread | None = None
 
@@ -70,13 +73,12 @@ class Dispatcher:
     def tick(self) -> None:
         """Wakes workers for what is due and starts the jobs whose time has come."""
         now = time.monotonic()
+        workers = list(Heartbeat.objects.alive().filter(role=Role.WORKER))
+        self._listen(workers)
         if now - self._beaten >= BEAT:
             self._beaten = now
-            load = {"alone": self.alone}
-            beat(self.name, Role.DISPATCHER, doing="dispatching", load=load)
-        doing = list(
-            Heartbeat.objects.alive().filter(role=Role.WORKER).values_list("doing", flat=True)
-        )
+            self._beat(now)
+        doing = [one.doing for one in workers]
         due = due_lanes(most=max(1, len(doing)))
         self._unheard = self._unheard or now if due and "pumping" not in doing else 0.0
         if due and now - self._asked >= ASK:
@@ -84,6 +86,23 @@ class Dispatcher:
             self._ask(due)
         for name in jobs.start_due(settings.REDRIVE_JOBS):
             self._start(name)
+
+    def _beat(self, now: float) -> None:
+        """One row for the process: its own pump writes none beside it."""
+        doing, load = pump.told()
+        load |= {
+            "alone": self.alone,
+            "unanswered": round(now - self._unanswered) if self._unanswered else 0,
+        }
+        doing = "dispatching" if doing == "idle" else doing
+        beat(self.name, Role.DISPATCHER, doing=doing, load=load)
+
+    def _listen(self, workers: Sequence[Heartbeat]) -> None:
+        """Whether the workers hear what they are asked: each says how many pumps it heard of."""
+        heard = {one.name: one.load.get("heard") for one in workers}
+        if heard != self._heard or any(one.doing == "pumping" for one in workers):
+            self._unanswered = 0.0
+        self._heard = heard
 
     def _ask(self, pumps: int) -> None:
         now = time.monotonic()
@@ -100,9 +119,14 @@ class Dispatcher:
             if self._failures == FAILURES:
                 log.error("the broker is away, delivering in this process: %s", error)
         else:
-            if self.alone:
-                log.warning("the broker is back, workers deliver again")
-            self._failures = 0
+            self._was_asked(now)
+
+    def _was_asked(self, now: float) -> None:
+        if self.alone:
+            log.warning("the broker is back, workers deliver again")
+        self._failures = 0
+        if self._heard:
+            self._unanswered = self._unanswered or now
 
     def _pump_here(self) -> None:
         if self._own is None or not self._own.is_alive():
@@ -126,7 +150,7 @@ class Dispatcher:
 def _run(name: str) -> None:
     try:
         current_app.tasks[name]()
-    except DatabaseError as error:
+    except Error as error:
         log.warning("the job %s failed: %s", name, error)
     except Exception:
         log.exception("the job %s failed", name)
@@ -137,7 +161,7 @@ def _run(name: str) -> None:
 
 def _pump() -> None:
     try:
-        pump.pump(role=Role.DISPATCHER)
+        pump.pump(beats=False)
     finally:
         # A thread that ends does not give its connection back to the pool.
         connection.close()
@@ -151,16 +175,19 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: ending.set())
         current_app.loader.import_default_modules()
+        raise_handle_limit()
         dispatcher = Dispatcher()
         while not ending.wait(settings.REDRIVE_POLL):
             try:
                 dispatcher.tick()
-            except DatabaseError as error:
+            except Error as error:
                 log.warning("Postgres cannot be reached: %s", error)
                 connection.close()
                 ending.wait(1.0)
         stop()
-        if not dispatcher.close():
+        done = dispatcher.close()
+        leave(dispatcher.name)
+        if not done:
             # The interpreter would wait for the threads of jobs, however long they take.
             logging.shutdown()
             os._exit(0)
