@@ -26,6 +26,8 @@ from events import hooks, load
 from events.audit import note
 from events.models import Delivery, Event
 from events.redeliver import Redelivery, redeliver
+from events.rules import ids
+from events.rules.ids import Prefix
 from events.rules.load import Level
 from events.uuids import new_uuid
 
@@ -121,8 +123,21 @@ def start(order: Order, *, actor: str) -> Replay:
         Replay.objects.bulk_create([row], ignore_conflicts=True)
         kept = Replay.objects.get(token=order.token)
         if kept.id == row.id:
-            note(actor, "replay", row.public_id, tenant=row.tenant, after=criteria.as_json())
+            note(actor, "replay", row.public_id, tenant=row.tenant, after=_ordered(row))
     return kept
+
+
+def _ordered(row: Replay) -> dict[str, Any]:
+    """What somebody asked for, as the audit log keeps it."""
+    return {
+        "source": row.source,
+        "total": row.total,
+        "target": row.target and ids.encode(Prefix.SUBSCRIPTION, row.target),
+        "rate": row.rate,
+        "fresh": row.fresh,
+        "again": row.again,
+        **{name: value for name, value in row.criteria.items() if value is not None},
+    }
 
 
 def is_running() -> bool:
@@ -137,7 +152,16 @@ def cancel(replay: UUID, *, actor: str) -> bool:
         if found is None:
             return False
         _end(found, ReplayState.CANCELLED)
-        note(actor, "cancel-replay", found.public_id, tenant=found.tenant)
+        before = {"state": ReplayState.RUNNING}
+        after = {"state": ReplayState.CANCELLED, "made": found.made, "of": found.total}
+        note(
+            actor,
+            "cancel-replay",
+            found.public_id,
+            tenant=found.tenant,
+            before=before,
+            after=after,
+        )
     return True
 
 
@@ -218,8 +242,8 @@ def _next_sources(job: Replay, many: int) -> list[_Letter] | list[Event]:
         after = found if job.cursor is None else found.filter(id__gt=job.cursor)
         return list(after.order_by("id")[:many])
     letters = list(select.in_order(found, after=job.cursor).select_for_update()[:many])
-    ids = [letter.id for letter in letters]
-    known = dict(Delivery.objects.filter(id__in=ids).values_list("id", "webhook_id"))
+    taken = [letter.id for letter in letters]
+    known = dict(Delivery.objects.filter(id__in=taken).values_list("id", "webhook_id"))
     return [_Letter(letter, known.get(letter.id, letter.id)) for letter in letters]
 
 

@@ -21,6 +21,12 @@ from events.audit import note
 
 AT_ONCE = 5_000
 
+_MOVED = {
+    LetterState.DISCARDED: ("discard", LetterState.OPEN),
+    LetterState.OPEN: ("restore", LetterState.DISCARDED),
+}
+"""The verb that brings letters to a state, and the state they were in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Discarded:
@@ -65,7 +71,7 @@ def _discard_some(criteria: Criteria, actor: str, at: datetime) -> int:
     letters = _held(select.dead_letters(criteria))
     if letters:
         settle(letters, LetterState.DISCARDED, by=actor, at=at)
-        _note(actor, "discard", letters, criteria)
+        _note(actor, letters, criteria, state=LetterState.DISCARDED)
     return len(letters)
 
 
@@ -92,7 +98,7 @@ def _restore_some(criteria: Criteria, actor: str, at: datetime | None) -> int:
     )
     for signature, count in sorted(Counter(letter.signature_id for letter in letters).items()):
         Signature.objects.filter(id=signature).update(open=F("open") + count)
-    _note(actor, "restore", letters, criteria)
+    _note(actor, letters, criteria, state=LetterState.OPEN)
     hooks.changed_on_commit(*(letter.public_id for letter in letters))
     return len(letters)
 
@@ -103,12 +109,20 @@ def _held(found: DeadLetterQuerySet) -> list[DeadLetter]:
     return list(rows[:AT_ONCE])
 
 
-def _note(actor: str, verb: str, letters: Sequence[DeadLetter], criteria: Criteria) -> None:
-    if len(letters) == 1:
-        note(actor, verb, letters[0].public_id, tenant=letters[0].owner)
-    else:
-        after = {"letters": len(letters), **criteria.as_json()}
-        note(actor, verb, "dead letters", tenant=criteria.tenant, after=after)
+def _note(
+    actor: str, letters: Sequence[DeadLetter], criteria: Criteria, *, state: LetterState
+) -> None:
+    verb, was = _MOVED[state]
+    one = letters[0] if len(letters) == 1 else None
+    wanted = {} if one else {"letters": len(letters), **criteria.as_json()}
+    note(
+        actor,
+        verb,
+        one.public_id if one else "dead letters",
+        tenant=one.owner if one else criteria.tenant,
+        before={"state": was},
+        after={"state": state, **{name: v for name, v in wanted.items() if v is not None}},
+    )
 
 
 def _now() -> datetime:

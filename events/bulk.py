@@ -189,6 +189,7 @@ def _move(job: BulkJob, *, acted: int, cursor: UUID | None) -> None:
 def _end(job: BulkJob, state: BulkState, *, actor: str) -> None:
     BulkJob.objects.filter(id=job.id).update(state=state, finished_at=Now())
     action = "cancel-bulk" if state == BulkState.CANCELLED else f"bulk-{job.verb}-done"
-    after = {"deliveries": job.acted, "of": job.total}
-    note(actor, action, job.public_id, tenant=job.tenant, after=after)
+    before = {"state": BulkState.RUNNING}
+    after = {"state": state, "deliveries": job.acted, "of": job.total}
+    note(actor, action, job.public_id, tenant=job.tenant, before=before, after=after)
     hooks.changed_on_commit(job.public_id)

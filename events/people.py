@@ -16,6 +16,8 @@ from events.audit import note
 from events.operate import WrongState
 from events.roles import GIVEN, Role, role_of
 
+ACTIVE, SHUT_OUT = "active", "shut out"
+
 SESSIONS_READ = 2_000
 """Sessions that are looked through for whose they are; their rows do not say."""
 
@@ -55,9 +57,10 @@ def deactivate(*, actor: str, person: int) -> User:
     _hold_admins()
     row = _held(person)
     _refuse_if_last_admin(row)
+    before = {"state": _state(row)}
     User.objects.filter(id=row.id).update(is_active=False)
-    _end_sessions(row.id)
-    note(actor, "deactivate-user", f"user:{row.username}")
+    after = {"state": SHUT_OUT, "sessions ended": _end_sessions(row.id)}
+    note(actor, "deactivate-user", f"user:{row.username}", before=before, after=after)
     return row
 
 
@@ -65,8 +68,9 @@ def deactivate(*, actor: str, person: int) -> User:
 def activate(*, actor: str, person: int) -> User:
     """Lets somebody in again, with the role and password they had."""
     row = _held(person)
+    before, after = {"state": _state(row)}, {"state": ACTIVE}
     User.objects.filter(id=row.id).update(is_active=True)
-    note(actor, "activate-user", f"user:{row.username}")
+    note(actor, "activate-user", f"user:{row.username}", before=before, after=after)
     return row
 
 
@@ -76,8 +80,9 @@ def renew_password(*, actor: str, person: int) -> str:
     row, password = _held(person), secrets.token_urlsafe(15)
     row.set_password(password)
     row.save(update_fields=["password"])
-    _end_sessions(row.id)
-    note(actor, "renew-password", f"user:{row.username}")
+    before, after = {"password": "the old one"}, {"password": "a new one"}
+    after |= {"sessions ended": str(_end_sessions(row.id))}
+    note(actor, "renew-password", f"user:{row.username}", before=before, after=after)
     return password
 
 
@@ -86,7 +91,8 @@ def sign_out(*, actor: str, person: int) -> int:
     """Ends every session of somebody; gives how many."""
     row = _held(person)
     ended = _end_sessions(row.id)
-    note(actor, "sign-out-user", f"user:{row.username}", after={"sessions": ended})
+    before, after = {"sessions": ended}, {"sessions": 0}
+    note(actor, "sign-out-user", f"user:{row.username}", before=before, after=after)
     return ended
 
 
@@ -107,6 +113,10 @@ def _end_sessions(person: int) -> int:
     keys = [key for key, owner in _sessions() if owner == person]
     Session.objects.filter(session_key__in=keys).delete()
     return len(keys)
+
+
+def _state(person: User) -> str:
+    return ACTIVE if person.is_active else SHUT_OUT
 
 
 def _held(person: int) -> User:

@@ -16,6 +16,8 @@ from django.utils import timezone
 from events import statements
 from events.audit import note
 from events.models import Subscription
+from events.rules import ids
+from events.rules.ids import Prefix
 from events.uuids import new_uuid
 
 TEST_TYPE = "redrive.test"
@@ -60,5 +62,6 @@ def send_test(subscription: UUID, *, actor: str) -> UUID:
             "data": msgspec.json.encode(data),
         },
     )
-    note(actor, "test", row.public_id, tenant=row.tenant)
+    after = {"delivery": ids.encode(Prefix.DELIVERY, delivery), "url": row.url}
+    note(actor, "test", row.public_id, tenant=row.tenant, after=after)
     return delivery

@@ -30,7 +30,8 @@ def ask(*, actor: str) -> bool:
     if is_running():
         return False
     jobs.remember(JOB, {"asked_by": actor})
-    note(actor, "drill", "safe drills")
+    before, after = {"state": "idle"}, {"state": "asked for", "drills": len(DRILLS)}
+    note(actor, "drill", "safe drills", before=before, after=after)
     return True
 
 

@@ -69,38 +69,59 @@ def keep(seen: Sequence[Seen]) -> None:
 @transaction.atomic
 def acknowledge(pk: int, *, actor: str) -> bool:
     """Somebody knows: it rings no more. False if it is over, or somebody was first."""
-    changed = (
-        Finding.objects.standing()
-        .filter(pk=pk, acknowledged_at=None)
-        .update(acknowledged_at=Now(), acknowledged_by=actor)
-    )
-    if changed:
-        note(actor, "acknowledge", f"finding {pk}", after={"acknowledged": True})
-    return bool(changed)
+    found = _held(pk)
+    if found is None or found.acknowledged_at is not None:
+        return False
+    found.acknowledged_at, found.acknowledged_by = timezone.now(), actor
+    _change(found, actor, "acknowledge")
+    return True
 
 
 @transaction.atomic
 def silence(pk: int, *, actor: str, until: datetime) -> bool:
     """It rings no more before `until`; False if it is over."""
-    changed = (
-        Finding.objects.standing().filter(pk=pk).update(silenced_until=until, silenced_by=actor)
-    )
-    if changed:
-        note(actor, "silence", f"finding {pk}", after={"until": until.isoformat()})
-    return bool(changed)
+    found = _held(pk)
+    if found is None:
+        return False
+    found.silenced_until, found.silenced_by = until, actor
+    _change(found, actor, "silence")
+    return True
 
 
 @transaction.atomic
 def ring_again(pk: int, *, actor: str) -> bool:
     """Takes back an acknowledgement and a silence."""
-    changed = (
-        Finding.objects.standing()
-        .filter(pk=pk)
-        .update(acknowledged_at=None, acknowledged_by="", silenced_until=None, silenced_by="")
-    )
-    if changed:
-        note(actor, "ring-again", f"finding {pk}", after={"acknowledged": False})
-    return bool(changed)
+    found = _held(pk)
+    if found is None:
+        return False
+    found.acknowledged_at, found.acknowledged_by = None, ""
+    found.silenced_until, found.silenced_by = None, ""
+    _change(found, actor, "ring-again")
+    return True
+
+
+def _held(pk: int) -> Finding | None:
+    return Finding.objects.standing().select_for_update().filter(pk=pk).first()
+
+
+_RINGING = ["acknowledged_at", "acknowledged_by", "silenced_until", "silenced_by"]
+
+
+def _change(found: Finding, actor: str, action: str) -> None:
+    """Stores whether it rings, and notes what that was before."""
+    before = _ringing(Finding.objects.get(pk=found.pk))
+    found.save(update_fields=_RINGING)
+    note(actor, action, f"finding {found.pk}", before=before, after=_ringing(found))
+
+
+def _ringing(found: Finding) -> dict[str, object]:
+    until = found.silenced_until
+    return {
+        "finding": found.words,
+        "state": found.state(timezone.now()),
+        "acknowledged by": found.acknowledged_by or None,
+        "silenced until": until and until.isoformat(),
+    }
 
 
 def _ours(sample: Sample) -> Iterable[Seen]:

@@ -17,6 +17,9 @@ from events.console.paging import page_of
 from events.models import AuditEntry
 from events.roles import Role, needs
 
+SHOWN, FIELDS = 48, 5
+"""The characters of a value and the fields of an act that a row shows."""
+
 COLUMNS: Columns = {
     "at": lambda row: row.at,
     "actor": lambda row: row.actor,
@@ -46,11 +49,20 @@ class Change:
     before: object
     after: object
 
+    @property
+    def is_long(self) -> bool:
+        return max(len(str(self.before)), len(str(self.after))) > SHOWN
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
     entry: AuditEntry
     changes: Sequence[Change]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the row has no room for all of it."""
+        return len(self.changes) > FIELDS or any(one.is_long for one in self.changes)
 
 
 @require_GET

@@ -19,6 +19,8 @@ AT_ONCE = 1_000
 
 Columns = Mapping[str, Callable[[Any], object]]
 
+_JSON = (int, float, bool, dict, list, type(None))
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -84,7 +86,7 @@ async def _awaited(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, int | float | bool | None) else _text(value)
+    return value if isinstance(value, _JSON) else _text(value)
 
 
 def _text(value: object) -> str:
@@ -92,4 +94,6 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
     return str(value) if not isinstance(value, UUID) else value.hex

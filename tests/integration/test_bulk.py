@@ -146,7 +146,10 @@ def test_a_double_start_with_one_token_is_one_job_and_one_audit_entry() -> None:
     assert entry.after["status"] == 503
     finished(first)
     [end] = AuditEntry.objects.filter(action="bulk-retry-done")
-    assert (end.target, end.after) == (first.public_id, {"deliveries": 3, "of": 3})
+    assert (end.target, end.after) == (
+        first.public_id,
+        {"state": "done", "deliveries": 3, "of": 3},
+    )
 
 
 def test_a_cancel_comes_back_for_what_a_worker_held_when_its_slice_came_by() -> None:
