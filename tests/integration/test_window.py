@@ -177,7 +177,7 @@ def test_the_window_is_never_wider_than_its_size(receiver: Receiver) -> None:
     engine = Engine(size=4)
     try:
         for _ in range(3):
-            make.subscription(receiver.url("/slow/0.01"), max_concurrency=10)
+            make.subscription(receiver.url("/slow/0.1"), max_concurrency=10)
         for _ in range(10):
             make.published(make.event())
         assert engine.run() == 30
