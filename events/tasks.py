@@ -80,7 +80,7 @@ def run_bulk_jobs() -> None:
 @shared_task(name="events.retain")
 def retain_days() -> None:
     """Makes the partitions of the days ahead and drops those that are over."""
-    retention.retain()
+    retention.retain_and_tell()
 
 
 @shared_task(name="events.text")

@@ -6,45 +6,27 @@ From the newest sample, the processes, the reconciler's report and the drills.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from events.audit import note
-from events.models import ApiKey, Heartbeat, Lane, LoadLevel, Subscription
-from events.models.process import OUT, Role
+from events.models import ApiKey, Lane, Subscription
 from events.rules.states import BreakerState, SubscriptionState
 from monitoring import report
-from monitoring.models import Drill, Finding, Kind, Sample, Side
+from monitoring.models import Drill, Finding, Kind, Side
 from monitoring.models.drill import OVERDUE_AFTER
-
-LATE = 15.0
-"""Seconds that due work may wait while no worker is heard of."""
-
-RECENT = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One thing that is wrong now."""
-
-    kind: Kind
-    subject: str
-    side: Side
-    words: str
-    href: str
+from monitoring.safe_drills import DRILLS
+from monitoring.seen import Seen, spelled
+from monitoring.troubles import ours
 
 
 def judge() -> None:
     """Keeps what is wrong now, and clears what is no longer."""
-    sample = Sample.objects.newest()
-    if sample is not None:
-        keep([*_ours(sample), *_theirs(), *_quiet(), *_reconciled(), *_drilled()])
+    keep([*ours(), *_theirs(), *_quiet(), *_reconciled(), *_drilled()])
 
 
 @transaction.atomic
@@ -124,32 +106,6 @@ def _ringing(found: Finding) -> dict[str, object]:
     }
 
 
-def _ours(sample: Sample) -> Iterable[Seen]:
-    if sample.unaccounted:
-        words = f"The ledger does not agree with the deliveries: {sample.unaccounted:,} differ."
-        yield Seen(Kind.LEDGER, "", Side.OURS, words, "/#ledger")
-    alive = Heartbeat.objects.alive()
-    if (sample.oldest or 0.0) > LATE and not alive.filter(role=Role.WORKER).exists():
-        words = f"Nothing delivers: {sample.due:,} deliveries are due and no worker is heard of."
-        yield Seen(Kind.PROCESS, "worker", Side.OURS, words, "/health/")
-    for one in alive.filter(doing__startswith=OUT):
-        words = f"{one.name} ({one.role}) took itself out: {one.doing.removeprefix(OUT)}."
-        yield Seen(Kind.PROCESS, one.name, Side.OURS, words, "/health/")
-    if alive.filter(role=Role.DISPATCHER, load__alone=True).exists():
-        words = "The broker is away: the dispatcher delivers in its own process, slower."
-        yield Seen(Kind.BROKER, "", Side.OURS, words, "/health/")
-    load = LoadLevel.objects.in_force()
-    if load.steps:
-        full = ["the disk is nearly full"] if load.disk_full else []
-        why = "; ".join([*full, *load.reasons]) or "it is falling"
-        words = f"The load is {load.level}: {why}."
-        yield Seen(Kind.LEVEL, "", Side.OURS, words, "/health/")
-    ours = Sample.objects.ticks().filter(at__gte=sample.at - RECENT).aggregate(n=Sum("ours"))["n"]
-    if ours:
-        words = "Attempts fail on our side: name resolver, blocked addresses, or file handles."
-        yield Seen(Kind.OUR_FAULT, "", Side.OURS, words, "/deliveries/?fault=ours")
-
-
 def _theirs() -> Iterable[Seen]:
     lanes = Lane.objects.exclude(state=BreakerState.CLOSED).select_related("subscription")
     for lane in lanes.filter(
@@ -176,8 +132,8 @@ def _quiet() -> Iterable[Seen]:
     for key in ApiKey.objects.quiet(now):
         silent = now - (key.last_published_at or now)
         words = (
-            f"{key.name} has published nothing for {_spelled(silent)}: "
-            f"it usually does every {_spelled(key.usual_gap)}."
+            f"{key.name} has published nothing for {spelled(silent)}: "
+            f"it usually does every {spelled(key.usual_gap)}."
         )
         yield Seen(Kind.QUIET_PRODUCER, f"rdk_{key.lookup}", Side.THEIRS, words, "/health/")
 
@@ -219,12 +175,12 @@ def _drilled() -> Iterable[Seen]:
     """Once drills are run here, they are to be run again and to hold."""
     after = _overdue_after()
     overdue = set(Drill.objects.overdue(after).values_list("pk", flat=True))
-    for one in Drill.objects.last_of_each():
+    for one in Drill.objects.last_of_each([drill.name for drill in DRILLS]):
         if not one.held:
             words = f"The drill “{one.name}” failed: {one.seen}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
         elif one.pk in overdue:
-            words = f"The drill “{one.name}” was not run for {_spelled(after)}."
+            words = f"The drill “{one.name}” was not run for {spelled(after)}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
 
 
@@ -232,12 +188,3 @@ def _overdue_after() -> timedelta:
     """Two missed turns of the schedule, or a week where people run them."""
     hours = settings.REDRIVE_SAFE_DRILL_HOURS
     return timedelta(hours=2 * hours) if hours else OVERDUE_AFTER
-
-
-def _spelled(time: timedelta | None) -> str:
-    """In the largest unit that it fills: enough to judge by."""
-    seconds = round(time.total_seconds()) if time else 0
-    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

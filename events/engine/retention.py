@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-from events import hooks
+from events import hooks, jobs
 from events.finish import finish
 from events.models import EventIdentity, FanOut, Heartbeat, OwedDelivery, Poison, Subscription
 from events.rules import ids
@@ -26,12 +26,19 @@ from events.rules.states import DeliveryState, SubscriptionState
 
 log = logging.getLogger(__name__)
 
+JOB = "events.retain"
+
 AHEAD = 7
 TABLES = ("events_event", "events_finished", "events_attempt", "events_text")
 """The words come after their events: who indexes a day holds it open until they are written."""
 
 EXPIRED = "expired: its subscription was not active until the retention of its event was over"
 EXPIRED_AT_ONCE = 1_000
+
+
+def retain_and_tell() -> None:
+    """Keeps which days wait, for whoever shows it."""
+    jobs.remember(JOB, {"waits": [day.isoformat() for day in retain()]})
 
 
 def retain() -> list[date]:

@@ -63,8 +63,20 @@ class Migration(migrations.Migration):
                                 monitoring.models.finding.Kind["LEDGER"],
                             ),
                             (
+                                monitoring.models.finding.Kind["SAMPLER"],
+                                monitoring.models.finding.Kind["SAMPLER"],
+                            ),
+                            (
                                 monitoring.models.finding.Kind["PROCESS"],
                                 monitoring.models.finding.Kind["PROCESS"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["CLOCK"],
+                                monitoring.models.finding.Kind["CLOCK"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["DEAF"],
+                                monitoring.models.finding.Kind["DEAF"],
                             ),
                             (
                                 monitoring.models.finding.Kind["BROKER"],
@@ -73,6 +85,14 @@ class Migration(migrations.Migration):
                             (
                                 monitoring.models.finding.Kind["LEVEL"],
                                 monitoring.models.finding.Kind["LEVEL"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["DISK"],
+                                monitoring.models.finding.Kind["DISK"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["RETENTION"],
+                                monitoring.models.finding.Kind["RETENTION"],
                             ),
                             (
                                 monitoring.models.finding.Kind["BREAKER"],

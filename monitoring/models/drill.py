@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Self
 
@@ -16,9 +17,9 @@ class DrillQuerySet(models.QuerySet["Drill"]):
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-id")
 
-    def last_of_each(self) -> Self:
-        """The last run of each drill."""
-        return self.order_by("name", "-started_at").distinct("name")
+    def last_of_each(self, names: Iterable[str]) -> Self:
+        """The last run of each of these drills; others are not run any more."""
+        return self.filter(name__in=names).order_by("name", "-started_at").distinct("name")
 
     def overdue(self, after: timedelta) -> Self:
         """Older than they may be, by Postgres's clock."""

@@ -18,9 +18,14 @@ class Side(StrEnum):
 
 class Kind(StrEnum):
     LEDGER = "ledger"
+    SAMPLER = "sampler"
     PROCESS = "process"
+    CLOCK = "clock"
+    DEAF = "deaf"
     BROKER = "broker"
     LEVEL = "level"
+    DISK = "disk"
+    RETENTION = "retention"
     BREAKER = "breaker"
     DISABLED = "disabled"
     OUR_FAULT = "our-fault"

@@ -333,18 +333,19 @@ def test_a_failed_or_forgotten_drill_is_a_finding() -> None:
         )
         Drill.objects.filter(pk=row.pk).update(started_at=Now() - ago)
 
-    drilled("good", held=False, ago=timedelta(days=1))
-    drilled("good", held=True, ago=timedelta(hours=1))
+    drilled("publish and deliver", held=False, ago=timedelta(days=1))
+    drilled("publish and deliver", held=True, ago=timedelta(hours=1))
     assert standing() == {}
 
-    drilled("good", held=False, ago=timedelta(minutes=1))
-    drilled("old", held=True, ago=timedelta(days=8))
+    drilled("publish and deliver", held=False, ago=timedelta(minutes=1))
+    drilled("breaker", held=True, ago=timedelta(days=8))
+    drilled("one that is no more", held=False, ago=timedelta(days=1))
 
     standing()
     words = set(Finding.objects.standing().values_list("words", flat=True))
     assert words == {
-        "The drill “good” failed: nothing came.",
-        "The drill “old” was not run for 7 days.",
+        "The drill “publish and deliver” failed: nothing came.",
+        "The drill “breaker” was not run for 7 days.",
     }
 
 

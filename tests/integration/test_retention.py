@@ -15,21 +15,25 @@ from dlq.models import DeadLetter
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, cancel, start
 from dlq.select import Criteria
-from events import ledger, operate
+from events import jobs, ledger, operate
 from events.engine.record import record
 from events.engine.retention import (
     AHEAD,
+    JOB,
     TABLES,
     days_of,
     drop_day,
     make_partitions,
     retain,
+    retain_and_tell,
     stray_rows,
 )
 from events.models import Attempt, Event, EventIdentity, FinishedDelivery, LedgerEntry, OwedDelivery
 from events.publish import Identity, publish
 from events.rules import ids
 from events.uuids import new_uuid
+from monitoring import findings
+from monitoring.models import Finding
 from tests import laws, make
 from tests.clean import clean_database
 from tests.faults import together
@@ -113,6 +117,20 @@ def test_an_old_day_waits_for_a_running_replay(old: date) -> None:
     assert old in days_of("events_event")
     cancel(running.id, actor="test")
     assert drop_day(old)
+
+
+def test_a_day_that_waits_is_a_finding_until_it_is_dropped(old: date) -> None:
+    order = Order(ReplaySource.EVENTS, Criteria(), token="t", target=make.subscription().id)
+    running = start(order, actor="test")
+    jobs.start_due({JOB: 0.0})
+    retain_and_tell()
+    findings.judge()
+    found = Finding.objects.standing().get(kind="retention")
+    assert old.isoformat() in found.words
+    cancel(running.id, actor="test")
+    retain_and_tell()
+    findings.judge()
+    assert not Finding.objects.standing().filter(kind="retention").exists()
 
 
 def test_a_kept_day_is_not_dropped() -> None:
