@@ -101,6 +101,7 @@ REDRIVE_JOBS = {
     "events.bulk": 0.5,
     "events.text": 1.0,
     "dlq.replay": 0.5,
+    "dlq.clear": 0.5,
     "dlq.forget": 600.0,
     "monitoring.sample": 1.0,
     "monitoring.findings": 2.0,

@@ -70,6 +70,11 @@ def dead_letters(wanted: Criteria) -> DeadLetterQuerySet:
     return narrowed(DeadLetter.objects.open(), wanted)
 
 
+def discarded(wanted: Criteria, *, at: datetime | None = None) -> DeadLetterQuerySet:
+    """The discarded ones that meet the criteria; of one discard, if its moment is named."""
+    return narrowed(DeadLetter.objects.discarded(at), wanted)
+
+
 def narrowed(letters: DeadLetterQuerySet, wanted: Criteria) -> DeadLetterQuerySet:
     """Those of the letters that meet the criteria."""
     exact: dict[str, Any] = {

@@ -60,15 +60,16 @@ def discard(criteria: Criteria, *, actor: str) -> Discarded:
     Their deliveries stay `dead` in the ledger: nothing is forgotten, only put away. Where it was
     cut off, the same discard goes on with the rest.
     """
-    total, at = 0, _now()
-    while count := _discard_some(criteria, actor, at):
+    total, at = 0, now()
+    while count := discard_some(select.dead_letters(criteria), criteria, actor=actor, at=at):
         total += count
     return Discarded(total, at)
 
 
 @transaction.atomic
-def _discard_some(criteria: Criteria, actor: str, at: datetime) -> int:
-    letters = _held(select.dead_letters(criteria))
+def discard_some(found: DeadLetterQuerySet, criteria: Criteria, *, actor: str, at: datetime) -> int:
+    """The next slice of those open letters; gives how many."""
+    letters = _held(found)
     if letters:
         settle(letters, LetterState.DISCARDED, by=actor, at=at)
         _note(actor, letters, criteria, state=LetterState.DISCARDED)
@@ -81,16 +82,15 @@ def restore(criteria: Criteria, *, actor: str, at: datetime | None = None) -> in
     `at` is the moment of one discard: it undoes that one only.
     """
     total = 0
-    while count := _restore_some(criteria, actor, at):
+    while count := restore_some(select.discarded(criteria, at=at), criteria, actor=actor):
         total += count
     return total
 
 
 @transaction.atomic
-def _restore_some(criteria: Criteria, actor: str, at: datetime | None) -> int:
-    put_away = DeadLetter.objects.filter(state=LetterState.DISCARDED)
-    found = put_away if at is None else put_away.filter(settled_at=at)
-    letters = _held(select.narrowed(found, criteria))
+def restore_some(found: DeadLetterQuerySet, criteria: Criteria, *, actor: str) -> int:
+    """The next slice of those discarded letters; gives how many."""
+    letters = _held(found)
     if not letters:
         return 0
     DeadLetter.objects.filter(id__in=[letter.id for letter in letters]).update(
@@ -125,9 +125,9 @@ def _note(
     )
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """By PostgreSQL's clock, as every moment of a letter is."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-    return now
+        read: datetime = cursor.fetchone()[0]
+    return read

@@ -7,6 +7,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.db.models.functions import Now
 
+from dlq.clear import run_all
 from dlq.models import DeathHour, Replay
 from dlq.replay import step
 
@@ -20,6 +21,12 @@ def replay_running() -> None:
     for replay in Replay.objects.running().values_list("id", flat=True):
         while step(replay):
             pass
+
+
+@shared_task(name="dlq.clear")
+def run_letter_jobs() -> None:
+    """Takes every running discard and restore a little further."""
+    run_all()
 
 
 @shared_task(name="dlq.forget")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,14 +16,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from dlq import select, settle
+from dlq import clear, select, settle
 from dlq.console.letters import LetterFilters, criteria_of
-from dlq.models import DeadLetter, Signature
+from dlq.models import DeadLetter, JobState, LetterJob, LetterVerb, Signature
 from dlq.select import Criteria
 from dlq.settle import Discarded
 from events.console.inputs import MomentField
+from events.console.live import render_live
 from events.console.named import subscriptions_of
 from events.console.paging import TooLate, in_time
 from events.console.person import actor_of
@@ -64,8 +66,9 @@ def discard(request: HttpRequest, letter: UUID) -> HttpResponse:
 def discard_group(request: HttpRequest, group: UUID) -> HttpResponse:
     """Takes the open letters of a group off the list."""
     row = get_object_or_404(Signature, id=group)
-    tell(request, settle.discard(Criteria(group=row.id), actor=actor_of(request)))
-    return redirect("dead-letters")
+    criteria = Criteria(group=row.id, before=timezone.now())
+    job = clear.discard(criteria, actor=actor_of(request))
+    return _after(request, job, back=reverse("dead-letters"))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -81,8 +84,8 @@ def discard_matching(request: HttpRequest) -> HttpResponse:
     asked = {**filters.chosen, "until": filters.chosen.get("until") or timezone.now()}
     criteria = criteria_of(asked)
     if request.method == "POST":
-        tell(request, settle.discard(criteria, actor=actor_of(request)))
-        return redirect(_list(request))
+        job = clear.discard(criteria, actor=actor_of(request))
+        return _after(request, job, back=_list(request))
     try:
         shares = _shares(criteria)
     except TooLate:
@@ -118,8 +121,43 @@ def restore_matching(request: HttpRequest) -> HttpResponse:
         return redirect("dead-letters-all")
     chosen = dict(filters.chosen)
     at = chosen.pop("at", None)
-    _told_of(request, settle.restore(criteria_of(chosen), actor=actor_of(request), at=at))
-    return redirect("dead-letters")
+    job = clear.restore(criteria_of(chosen), actor=actor_of(request), moment=at)
+    return _after(request, job, back=reverse("dead-letters"))
+
+
+@require_GET
+@needs(Role.VIEWER)
+def letter_job(request: HttpRequest, job: UUID) -> HttpResponse:
+    """How far a discard or a restore of many letters has come."""
+    row = get_object_or_404(LetterJob, id=job)
+    context = {
+        "title": f"{row.verb.capitalize()} of dead letters",
+        "job": row,
+        "undo": _undo(row.moment) if row.moment and row.verb == LetterVerb.DISCARD else "",
+    }
+    return render_live(request, "dlq/letter_job.html", "dlq/_letter_job.html", context)
+
+
+@require_POST
+@needs(Role.OPERATOR)
+def letter_job_cancel(request: HttpRequest, job: UUID) -> HttpResponse:
+    """Stops it; what it moved stays so."""
+    if clear.cancel(job, actor=actor_of(request)):
+        messages.success(request, "Stopped. What it did so far stays done.")
+    else:
+        messages.info(request, "It was not running any more.")
+    return redirect("letter-job", job)
+
+
+def _after(request: HttpRequest, job: LetterJob, *, back: str) -> HttpResponse:
+    """Where somebody goes on: a few letters are moved by now, many are followed on their page."""
+    if job.state == JobState.RUNNING:
+        return redirect("letter-job", job.id)
+    if job.verb == LetterVerb.DISCARD and job.moment is not None:
+        tell(request, Discarded(job.moved, job.moment))
+    else:
+        _told_of(request, job.moved)
+    return redirect(back)
 
 
 def tell(request: HttpRequest, done: Discarded) -> None:
@@ -127,9 +165,13 @@ def tell(request: HttpRequest, done: Discarded) -> None:
     if not done.count:
         messages.info(request, "There was nothing open to discard.")
         return
-    undo = f"{reverse('dead-letters-restore')}?{urlencode({'at': done.at.isoformat()})}"
     words = f"Discarded {done.count:,}. In the ledger they stay dead."
-    messages.success(request, words, extra_tags=undo)
+    messages.success(request, words, extra_tags=_undo(done.at))
+
+
+def _undo(at: datetime) -> str:
+    """The path that a POST to puts back what was discarded at that moment."""
+    return f"{reverse('dead-letters-restore')}?{urlencode({'at': at.isoformat()})}"
 
 
 def _told_of(request: HttpRequest, count: int) -> None:

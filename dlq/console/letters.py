@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from dlq import select
 from dlq.console.groups import groups_of, side_of
-from dlq.models import DeadLetter, LetterState, Signature
+from dlq.models import DeadLetter, LetterJob, LetterState, Signature
 from dlq.models.dead_letter import DeadLetterQuerySet
 from dlq.select import Criteria
 from events.console.exchange import attempts_of, exchange_of
@@ -88,6 +88,7 @@ def dead_letters(request: HttpRequest) -> HttpResponse:
         "title": "Dead letters",
         "lede": "Deliveries whose attempts are spent, grouped by how they failed.",
         "groups": groups_of(request),
+        "jobs": LetterJob.objects.running(),
     }
     return render(request, "dlq/groups.html", context)
 

@@ -20,6 +20,12 @@ urlpatterns: list[URLPattern] = [
     path("dead-letters/discard/", discards.discard_matching, name="dead-letters-discard"),
     path("dead-letters/restore/", discards.restore_matching, name="dead-letters-restore"),
     path(_GROUP + "discard/", discards.discard_group, name="dead-letter-group-discard"),
+    path("dead-letters/jobs/<uuid:job>/", discards.letter_job, name="letter-job"),
+    path(
+        "dead-letters/jobs/<uuid:job>/cancel/",
+        discards.letter_job_cancel,
+        name="letter-job-cancel",
+    ),
     path(_LETTER, letters.dead_letter, name="dead-letter"),
     path(_LETTER + "amend/", amend.amend, name="dead-letter-amend"),
     path(_LETTER + "discard/", discards.discard, name="dead-letter-discard"),

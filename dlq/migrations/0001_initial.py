@@ -39,6 +39,67 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="LetterJob",
+            fields=[
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                (
+                    "verb",
+                    models.TextField(choices=[("discard", "discard"), ("restore", "restore")]),
+                ),
+                ("criteria", models.JSONField()),
+                ("moment", models.DateTimeField(null=True)),
+                (
+                    "state",
+                    models.TextField(
+                        choices=[
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        default="running",
+                    ),
+                ),
+                ("total", models.BigIntegerField()),
+                ("moved", models.BigIntegerField(default=0)),
+                ("created_by", models.TextField()),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
+                ("finished_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        models.F("id"),
+                        condition=models.Q(("state", "running")),
+                        name="letter_job_running",
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("verb__in", ["discard", "restore"])),
+                        name="letter_job_verb",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["running", "done", "cancelled"])),
+                        name="letter_job_state",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("finished_at", None), ("state", "running")),
+                            models.Q(
+                                models.Q(("state", "running"), _negated=True),
+                                ("finished_at__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="letter_job_running_is_not_finished",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Replay",
             fields=[
                 ("id", models.UUIDField(primary_key=True, serialize=False)),

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dlq.models.dead_letter import DeadLetter, LetterState, Signature
 from dlq.models.death_hour import DeathHour
+from dlq.models.letter_job import JobState, LetterJob, LetterVerb
 from dlq.models.replay import Replay, ReplayState
 
-__all__ = ["DeadLetter", "DeathHour", "LetterState", "Replay", "ReplayState", "Signature"]
+__all__ = [
+    "DeadLetter",
+    "DeathHour",
+    "JobState",
+    "LetterJob",
+    "LetterState",
+    "LetterVerb",
+    "Replay",
+    "ReplayState",
+    "Signature",
+]

@@ -74,6 +74,11 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
     def open(self) -> Self:
         return self.filter(state=LetterState.OPEN)
 
+    def discarded(self, at: datetime | None = None) -> Self:
+        """All of them, or those of the discard at one moment."""
+        found = self.filter(state=LetterState.DISCARDED)
+        return found if at is None else found.filter(settled_at=at)
+
     def died_between(self, start: datetime | None, end: datetime | None) -> Self:
         """From `start` on and before `end`; None leaves that side open."""
         found = self if start is None else self.filter(died_at__gte=start)

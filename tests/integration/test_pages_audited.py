@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from pytest_django import Settings
 
-from dlq.models import DeadLetter
+from dlq.models import DeadLetter, LetterJob
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, start
 from dlq.select import Criteria
@@ -25,6 +25,7 @@ from events.models import AuditEntry, SavedView, Subscription
 from events.models.bulk import BulkVerb
 from events.people import add_person
 from events.roles import Role
+from events.uuids import new_uuid
 from monitoring.models import Finding, Kind, Side
 from tests import make, pages
 
@@ -115,6 +116,13 @@ def key() -> UUID:
     return made[0].id
 
 
+def letter_job() -> UUID:
+    made = LetterJob.objects.create(
+        id=new_uuid(), verb="restore", criteria={}, total=9, created_by="user:a"
+    )
+    return made.id
+
+
 def view(scene: Scene) -> UUID:
     scene.did("view-save", path="/events/", query="type=a", name="mine")
     return SavedView.objects.get().id
@@ -146,6 +154,7 @@ ACTS: dict[str, Callable[[Scene], Arguments]] = {
     "dead-letter-group-discard": lambda s: ([s.letter().signature_id], {}),
     "dead-letter-discard": lambda s: ([s.letter().id], {}),
     "dead-letter-restore": lambda s: ([s.discarded()], {}),
+    "letter-job-cancel": lambda _: ([letter_job()], {}),
     "dead-letter-amend": lambda s: ([s.letter().id], {"content": '{"n":2}'}),
     "replay-new": lambda s: ([], s.confirmed("replay-new", source="dead_letters")),
     "replay-cancel": lambda s: ([s.replay()], {}),
