@@ -202,6 +202,13 @@ def _database(url: str) -> dict[str, Any]:
             # Deliveries hold a connection for long, requests for a moment: a pool serves both.
             "pool": {"min_size": 0, "max_size": 20, "timeout": 5.0},
             "connect_timeout": 2,
+            # A host that vanishes closes nothing: without these, whoever waits for it waits for
+            # a quarter of an hour.
+            "keepalives": 1,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 8_000,
             "application_name": "redrive",
             # Statements of the hot path are prepared; planning them anew costs more than they do.
             "options": (

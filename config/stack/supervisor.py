@@ -70,20 +70,31 @@ class Supervisor:
 
     async def _keep(self, service: Service) -> None:
         history = History()
+        started = time.monotonic()
+        end = await self._end(service)
         while True:
-            started = time.monotonic()
-            running = self._running[service.name]
-            code = await running.ended()
-            self._watch.drop(running.group)
             looped = history.looping
             history, restart = after_exit(history, started=started, now=time.monotonic())
-            console.say(_about(service.name, code, restart, looped=looped))
+            console.say(_about(service.name, end, restart, looped=looped))
             await asyncio.sleep(restart.delay)
-            await self._run(service)
+            started = time.monotonic()
+            try:
+                await self._run(service)
+            except OSError as error:
+                # No memory, no process number: the next try may find some.
+                end = f"could not be started ({error.strerror})"
+            else:
+                end = await self._end(service)
+
+    async def _end(self, service: Service) -> str:
+        """Waits for the process to end, and says how it did."""
+        running = self._running[service.name]
+        code = await running.ended()
+        self._watch.drop(running.group)
+        return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
 
 
-def _about(name: str, code: int, restart: Restart, *, looped: bool) -> str:
-    end = f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+def _about(name: str, end: str, restart: Restart, *, looped: bool) -> str:
     if not restart.looping:
         return f"{name} {end}: it starts again in {restart.delay:g} s"
     why = "it is still" if looped else f"{LOOP} exits within {STEADY:g} s:"

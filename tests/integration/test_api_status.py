@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +152,54 @@ def test_a_process_on_an_unmigrated_database_is_not_ready() -> None:
     assert ready.status_code == 503
     assert "migrate" in ready.json()["reason"]
     assert Client().get("/readyz").status_code == 200
+
+
+@contextmanager
+def no_commit_ends() -> Iterator[None]:
+    """New sessions wait for a standby that there is not; the others go on."""
+
+    def say(*statements: str) -> None:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    name = connection.settings_dict["NAME"]
+    say(
+        f"ALTER DATABASE {name} SET synchronous_commit = on",
+        "ALTER SYSTEM SET synchronous_standby_names = 'nobody'",
+        "SELECT pg_reload_conf()",
+    )
+    try:
+        yield
+    finally:
+        say(
+            "ALTER SYSTEM RESET synchronous_standby_names",
+            "SELECT pg_reload_conf()",
+            f"ALTER DATABASE {name} RESET synchronous_commit",
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_commit_that_hangs_makes_a_process_not_ready_and_holds_one_thread() -> None:
+    with no_commit_ends():
+        connection.close_pool()
+        began = time.monotonic()
+        found = Client().get("/readyz")
+        assert (found.status_code, time.monotonic() - began < 3) == (503, True)
+        assert found.json()["reason"] == "Postgres does not commit within a second."
+        held = threading.active_count()
+        assert {Client().get("/readyz").status_code for _ in range(3)} == {503}
+        assert threading.active_count() == held
+    ends = time.monotonic() + 10
+    while Client().get("/readyz").status_code != 200:
+        assert time.monotonic() < ends
+
+
+def test_a_host_that_vanishes_is_noticed_in_seconds() -> None:
+    """What libpq was told, as no host of a test can vanish."""
+    connection.ensure_connection()
+    told = connection.connection.info.get_parameters()
+    assert (told["tcp_user_timeout"], told["keepalives_idle"]) == ("8000", "5")
 
 
 def test_without_postgres_a_process_is_alive_not_ready_and_answers_with_problems() -> None:

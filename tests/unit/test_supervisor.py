@@ -86,6 +86,25 @@ async def test_a_process_that_dies_is_started_again(supervisor: Supervisor, tmp_
     await _until(lambda: len(note.read_text().split()) == 2)
 
 
+async def test_a_start_that_the_system_refuses_is_tried_again(
+    supervisor: Supervisor,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As when there is no memory, or no process number left."""
+    note = tmp_path / "note"
+    await supervisor.start(_service(f"{_NOTE} time.sleep(60)", str(note)))
+    await _until(lambda: note.exists() and len(note.read_text().split()) == 1)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "is not there"))
+
+    os.kill(int(note.read_text()), signal.SIGKILL)
+
+    await _until(lambda: "could not be started" in capsys.readouterr().out)
+    monkeypatch.undo()
+    await _until(lambda: len(note.read_text().split()) == 2)
+
+
 async def test_a_stop_tells_the_process_alone_and_leaves_no_child(
     supervisor: Supervisor, tmp_path: Path
 ) -> None:
