@@ -6,6 +6,7 @@ away again. An operator's tap that takes every type gets these events, too.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from ipaddress import ip_address
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -30,6 +32,8 @@ from events.publish import NewEvent, publish
 from events.uuids import new_uuid
 from monitoring.drill_receiver import HOST, DrillReceiver
 from monitoring.models import Drill
+
+log = logging.getLogger(__name__)
 
 TENANT = "redrive-drill"
 ACTOR = "redrive-drill"
@@ -121,11 +125,7 @@ def prepare() -> list[str]:
 def drill(one: SafeDrill, *, by: str = ACTOR) -> Drill:
     """Runs a drill and stores what came of it. Raises CannotDrill."""
     began = time.monotonic()
-    try:
-        with _stage() as stage:
-            seen, held = one.run(stage), True
-    except Broken as broken:
-        seen, held = str(broken), False
+    seen, held = _outcome(one)
     return Drill.objects.create(
         name=one.name,
         expected=one.expected,
@@ -136,12 +136,27 @@ def drill(one: SafeDrill, *, by: str = ACTOR) -> Drill:
     )
 
 
+def _outcome(one: SafeDrill) -> tuple[str, bool]:
+    """What was seen, and whether it held: whatever else ends a drill is a failure that it found."""
+    try:
+        with _stage() as stage:
+            return one.run(stage), True
+    except Broken as broken:
+        return str(broken), False
+    except CannotDrill:
+        raise
+    except Exception as error:
+        log.exception("the drill %s ended early", one.name)
+        connection.close_if_unusable_or_obsolete()
+        return f"ended early: {type(error).__name__}: {error}", False
+
+
 def drill_all(drills: Sequence[SafeDrill], *, by: str) -> list[Drill]:
     """Runs them one by one. That the system cannot be drilled is stored as a failure of each."""
     try:
         prepare()
         return [drill(one, by=by) for one in drills]
-    except CannotDrill as reason:
+    except (CannotDrill, DatabaseError) as reason:
         rows = [
             Drill(name=d.name, expected=d.expected, seen=str(reason), held=False, seconds=0, by=by)
             for d in drills

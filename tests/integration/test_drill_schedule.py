@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 from pytest_django import Settings
 
 from events import jobs
-from events.models import AuditEntry, Job
+from events.models import AuditEntry, Heartbeat, Job
+from events.models.process import Role
 from monitoring import drill_schedule, findings
+from monitoring.drilling import SafeDrill, Stage, drill_all
 from monitoring.models import Drill, Finding, Sample
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,3 +74,22 @@ def test_a_schedule_that_was_missed_twice_is_a_finding(settings: Settings) -> No
     settings.REDRIVE_SAFE_DRILL_HOURS = 1
     findings.judge()
     assert "was not run for 2 h" in Finding.objects.get(kind="drill").words
+
+
+def test_a_drill_that_ends_early_failed_and_the_next_ones_are_run(settings: Settings) -> None:
+    settings.REDRIVE_ALLOW_ADDRESSES = (ip_network("127.0.0.0/8"),)
+    Heartbeat.objects.create(name="here:1", role=Role.WORKER, host="here", pid=1, version="1")
+
+    def ends_early(_stage: Stage) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return "not reached"
+
+    first = SafeDrill("ends early", "", ends_early)
+    second = SafeDrill("holds", "", lambda _stage: "all well")
+
+    drill_all([first, second], by="schedule")
+
+    rows = dict(Drill.objects.values_list("name", "held"))
+    assert rows == {"ends early": False, "holds": True}
+    assert "OperationalError" in Drill.objects.get(name="ends early").seen
