@@ -1,4 +1,4 @@
-"""Keeping the ledger short: old entries of a lane are summed into one."""
+"""Keeping the ledger short: old entries of a lane and a tenant are summed into one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ WITH old AS (
 )
 INSERT INTO events_ledgerentry
     (subscription_id, tenant, created, delivered, dead, cancelled, rolled)
-SELECT subscription_id, min(tenant), sum(created), sum(delivered), sum(dead), sum(cancelled), true
-FROM old GROUP BY subscription_id
+SELECT subscription_id, tenant, sum(created), sum(delivered), sum(dead), sum(cancelled), true
+FROM old GROUP BY subscription_id, tenant
 RETURNING id
 """
 

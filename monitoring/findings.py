@@ -149,6 +149,15 @@ WORDS = {
     Kind.OLD_TEST: "A test was not sent within five minutes:",
     Kind.UNBURIED: "A delivery died without a dead letter:",
     Kind.GROUP_COUNT: "A group of dead letters was counted wrong:",
+    Kind.LEDGER_ENDED: "The ledger says that deliveries ended otherwise than they did for",
+    Kind.TENANT_LEDGER: "The ledger and what is owed differ for the tenant",
+    Kind.STUCK_FAN_OUT: "Deliveries that were promised ten minutes ago are not made of",
+    Kind.STUCK_PROBE: "A breaker waits half-open for a probe that died:",
+    Kind.EVENTLESS: "The event of a delivery is gone:",
+    Kind.OWED_AND_FINISHED: "A delivery is owed and finished at once:",
+    Kind.ATTEMPT_COUNT: "A delivery says other attempts than were made:",
+    Kind.DEATHLESS: "A dead letter is of a delivery that did not die:",
+    Kind.REPLAYED_TWICE: "A replay made two deliveries of one source:",
 }
 """What each kind of the reconciler's finds means; its subjects follow."""
 

@@ -147,6 +147,42 @@ class Migration(migrations.Migration):
                                 monitoring.models.finding.Kind["GROUP_COUNT"],
                             ),
                             (
+                                monitoring.models.finding.Kind["LEDGER_ENDED"],
+                                monitoring.models.finding.Kind["LEDGER_ENDED"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["TENANT_LEDGER"],
+                                monitoring.models.finding.Kind["TENANT_LEDGER"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["STUCK_FAN_OUT"],
+                                monitoring.models.finding.Kind["STUCK_FAN_OUT"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["STUCK_PROBE"],
+                                monitoring.models.finding.Kind["STUCK_PROBE"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["EVENTLESS"],
+                                monitoring.models.finding.Kind["EVENTLESS"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["OWED_AND_FINISHED"],
+                                monitoring.models.finding.Kind["OWED_AND_FINISHED"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["ATTEMPT_COUNT"],
+                                monitoring.models.finding.Kind["ATTEMPT_COUNT"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["DEATHLESS"],
+                                monitoring.models.finding.Kind["DEATHLESS"],
+                            ),
+                            (
+                                monitoring.models.finding.Kind["REPLAYED_TWICE"],
+                                monitoring.models.finding.Kind["REPLAYED_TWICE"],
+                            ),
+                            (
                                 monitoring.models.finding.Kind["DRILL"],
                                 monitoring.models.finding.Kind["DRILL"],
                             ),

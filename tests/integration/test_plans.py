@@ -17,10 +17,10 @@ from django.utils import timezone
 from psycopg.errors import Diagnostic
 from pytest_django import DjangoDbBlocker
 
-from dlq import select
+from dlq import repair, select
 from dlq.models import DeadLetter, Signature
 from dlq.select import Criteria
-from events import ledger, load
+from events import ledger, load, recount
 from events.engine.claim import claim
 from events.engine.due import due_lanes
 from events.engine.record import record
@@ -320,3 +320,22 @@ def test_a_key_that_is_stuck_costs_a_claim_nothing_for_its_successors(
         plan = plans(verb)
         uses(plan, "owed_lane", "owed_order")
         assert pages(plan) < 2_000, plan
+
+
+@pytest.mark.parametrize(
+    ("look", "most", "indexes"),
+    [
+        (recount.owed_after, 10_000, ("events_owed_pkey", "_delivery_id_id_idx")),
+        (recount.finished_after, 10_000, (f"{TODAY}_pkey", "_delivery_id_id_idx")),
+        (recount.ended_after, 30_000, ("ledger_subscription", "_subscription_id_id_idx")),
+        (repair.deathless, 2_000, ("dlq_deadletter_pkey", "_id_idx")),
+        (repair.replayed_twice, 1_000, ("dlq_replay_pkey",)),
+    ],
+)
+def test_a_slice_of_what_is_recounted_costs_its_rows_and_no_more(
+    plans: Plans, filled: Filled, look: Callable[[UUID], object], most: int, indexes: tuple[str]
+) -> None:
+    owe(filled, 5)
+    plan = plans(lambda: look(UUID(int=0)))
+    uses(plan, *indexes)
+    assert pages(plan) < most

@@ -134,7 +134,12 @@ def test_a_delivery_too_many_breaks_the_promise() -> None:
     make.recorded(Responded(200))
     row.save(force_insert=True)
 
-    assert set(found()) == {Kind.UNACCOUNTED, Kind.BROKEN_PROMISE}
+    assert set(found()) == {
+        Kind.UNACCOUNTED,
+        Kind.BROKEN_PROMISE,
+        Kind.OWED_AND_FINISHED,
+        Kind.ATTEMPT_COUNT,
+    }
     assert "BROKEN  a delivery is owed or finished, not both" in audited()[1]
 
 
@@ -143,7 +148,7 @@ def test_history_that_is_gone_breaks_the_promise() -> None:
     settled()
     FinishedDelivery.objects.all().delete()
 
-    assert set(found()) == {Kind.BROKEN_PROMISE}
+    assert set(found()) == {Kind.BROKEN_PROMISE, Kind.LEDGER_ENDED, Kind.DEATHLESS}
     assert "BROKEN  the ledger is the truth about what ended" in audited()[1]
 
 
