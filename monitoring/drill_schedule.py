@@ -46,7 +46,7 @@ def next_run() -> datetime | None:
     hours = settings.REDRIVE_SAFE_DRILL_HOURS
     if not hours:
         return None
-    last = Drill.objects.newest_first().values_list("started_at", flat=True).first()
+    last = Drill.objects.here().newest_first().values_list("started_at", flat=True).first()
     return last + timedelta(hours=hours) if last else timezone.now()
 
 

@@ -182,14 +182,15 @@ def _page_of(subject: str) -> str:
 
 def _drilled() -> Iterable[Seen]:
     """Once drills are run here, they are to be run again and to hold."""
-    after = _overdue_after()
+    after, now = _overdue_after(), timezone.now()
     overdue = set(Drill.objects.overdue(after).values_list("pk", flat=True))
-    for one in Drill.objects.last_of_each([drill.name for drill in DRILLS]):
+    safe = Drill.objects.here().last_of_each([drill.name for drill in DRILLS])
+    for one in (*safe, *Drill.objects.of_make()):
         if not one.held:
             words = f"The drill “{one.name}” failed: {one.seen}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
         elif one.pk in overdue:
-            words = f"The drill “{one.name}” was not run for {spelled(after)}."
+            words = f"The drill “{one.name}” was not run for {spelled(now - one.started_at)}."
             yield Seen(Kind.DRILL, one.name, Side.OURS, words, "/drills/")
 
 

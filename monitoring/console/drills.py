@@ -19,10 +19,11 @@ SHOWN = 50
 
 @needs(Role.VIEWER)
 def drills(request: HttpRequest) -> HttpResponse:
-    """The last runs in this system; what `make drill` breaks is a stack of its own."""
+    """The last runs in this system, and of `make drill`, which breaks a stack of its own."""
     context = {
         "title": "Drills",
-        "drills": list(Drill.objects.newest_first()[:SHOWN]),
+        "drills": list(Drill.objects.here().newest_first()[:SHOWN]),
+        "faults": list(Drill.objects.of_make()),
         "running": drill_schedule.is_running(),
         "hours": settings.REDRIVE_SAFE_DRILL_HOURS,
         "next_run": drill_schedule.next_run(),

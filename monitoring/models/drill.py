@@ -1,4 +1,4 @@
-"""Drills: what was broken on purpose in this system, and what then happened."""
+"""Drills: what was broken on purpose, here or on a stack of its own, and what then happened."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from datetime import timedelta
 from typing import Self
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 OVERDUE_AFTER = timedelta(days=7)
 
+MAKE = "make drill"
+"""By whom the drills were run that break a stack of their own."""
+
 
 class DrillQuerySet(models.QuerySet["Drill"]):
+    def here(self) -> Self:
+        """Those of this system."""
+        return self.exclude(by=MAKE)
+
+    def of_make(self) -> Self:
+        """The last run of each fault, on a stack of its own."""
+        return self.filter(by=MAKE).order_by("name", "-started_at").distinct("name")
+
     def newest_first(self) -> Self:
         return self.order_by("-started_at", "-id")
 
@@ -22,14 +33,18 @@ class DrillQuerySet(models.QuerySet["Drill"]):
         return self.filter(name__in=names).order_by("name", "-started_at").distinct("name")
 
     def overdue(self, after: timedelta) -> Self:
-        """Older than they may be, by Postgres's clock."""
-        return self.filter(started_at__lt=Now() - after)
+        """Older than they may be, by Postgres's clock: no schedule runs those of `make drill`."""
+        return self.filter(
+            Q(~Q(by=MAKE), started_at__lt=Now() - after)
+            | Q(by=MAKE, started_at__lt=Now() - OVERDUE_AFTER)
+        )
 
 
 class Drill(models.Model):
     """One run of one drill: what was expected, what was seen, whether they agree.
 
-    `seconds` is how long it took, `by` who had it run.
+    `seconds` is how long it took, or how long until all was delivered again where `make drill` ran
+    it; `by` is who had it run.
     """
 
     name = models.TextField()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from io import StringIO
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -14,9 +18,11 @@ from pytest_django import Settings
 from events import jobs
 from events.models import AuditEntry, Heartbeat, Job
 from events.models.process import Role
+from events.roles import Role as PersonRole
 from monitoring import drill_schedule, findings
 from monitoring.drilling import SafeDrill, Stage, drill_all
 from monitoring.models import Drill, Finding, Sample
+from tests.pages import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,7 +79,7 @@ def test_a_schedule_that_was_missed_twice_is_a_finding(settings: Settings) -> No
     assert not Finding.objects.filter(kind="drill").exists()
     settings.REDRIVE_SAFE_DRILL_HOURS = 1
     findings.judge()
-    assert "was not run for 2 h" in Finding.objects.get(kind="drill").words
+    assert "was not run for 3 h" in Finding.objects.get(kind="drill").words
 
 
 def test_a_drill_that_ends_early_failed_and_the_next_ones_are_run(settings: Settings) -> None:
@@ -93,3 +99,33 @@ def test_a_drill_that_ends_early_failed_and_the_next_ones_are_run(settings: Sett
     rows = dict(Drill.objects.values_list("name", "held"))
     assert rows == {"ends early": False, "holds": True}
     assert "OperationalError" in Drill.objects.get(name="ends early").seen
+
+
+def test_what_make_drill_saw_is_shown_and_stands_for_a_week(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.REDRIVE_SAFE_DRILL_HOURS = 1
+    Sample.objects.create(at=timezone.now(), span=1)
+    one = {"expected": "nothing lost", "seen": "one was killed", "recovered": 2.5, "not_run": ""}
+    kept = tmp_path / "results.json"
+    kept.write_text(
+        json.dumps(
+            [
+                one | {"fault": "worker dies", "broken": []},
+                one | {"fault": "disk full", "broken": ["lost_events: 3"]},
+                one | {"fault": "clock ahead", "broken": [], "not_run": "no faketime"},
+            ]
+        )
+    )
+
+    call_command("drill", store=kept, stdout=StringIO())
+    Drill.objects.filter(name="worker dies").update(started_at=Now() - timedelta(hours=9))
+    findings.judge()
+
+    page = signed_in(PersonRole.VIEWER).get("/drills/").content.decode()
+    assert "worker dies" in page
+    assert "one was killed; lost_events: 3" in page
+    assert "clock ahead" not in page
+    words = "The drill “disk full” failed: one was killed; lost_events: 3."
+    assert list(Finding.objects.standing().values_list("words", flat=True)) == [words]
+    assert drill_schedule.next_run() <= timezone.now()

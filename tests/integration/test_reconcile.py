@@ -350,7 +350,7 @@ def test_a_failed_or_forgotten_drill_is_a_finding() -> None:
     words = set(Finding.objects.standing().values_list("words", flat=True))
     assert words == {
         "The drill “publish and deliver” failed: nothing came.",
-        "The drill “breaker” was not run for 7 days.",
+        "The drill “breaker” was not run for 8 days.",
     }
 
 
