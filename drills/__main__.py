@@ -1,65 +1,84 @@
 """Runs the drills and prints what happened: `make drill`, `make drill-quick`.
 
 Every fault is injected into a stack under load; then the load stops, everything must be delivered
-in time, and every law is checked. One broken law, or one lost event, ends it with code 1.
+in time, and every law is checked. One broken law, or one lost event, ends it with code 1. What is
+left to chance follows from the seed that is printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import random
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from drills.drill import Drill, Fault, Outcome
+from drills import recovery
+from drills.drill import LOAD, QUICK_LOAD, Drill, Fault, Outcome
 from drills.faults import LONG, QUICK, cycles
+from drills.keep import as_json, keep
 from drills.rig import Rig
 from drills.table import line, table
-
-QUICK_LOAD, LOAD = 1.0, 2.0
-"""Seconds of load before and after a fault."""
 
 
 def main() -> int:
     """The drills of this run, in order; 1 if a law was broken."""
     options = _options()
+    random.seed(options.seed)
+    print(f"seed {options.seed}", flush=True)
     outcomes: list[Outcome] = []
     began = time.monotonic()
-    with TemporaryDirectory(prefix="redrive-drill-") as folder, Rig(Path(folder)) as rig:
-        rig.full = not options.quick
-        drill = Drill(rig)
-        for fault in _chosen(options):
-            outcomes.append(drill.run(fault, seconds=QUICK_LOAD if options.quick else LOAD))
-            print(line(outcomes[-1]), flush=True)
+    for outcome in _run(options):
+        outcomes.append(outcome)
+        print(line(outcome), flush=True)
     if options.keep:
-        options.keep.write_text(json.dumps([asdict(one) for one in outcomes], indent=2))
+        options.keep.write_text(as_json(outcomes))
     print(f"\n{table(outcomes)}\n")
-    broken = sum(bool(outcome.broken) for outcome in outcomes)
-    accepted = sum(outcome.accepted for outcome in outcomes)
-    not_run = sum(bool(outcome.not_run) for outcome in outcomes)
-    print(
-        f"{len(outcomes) - not_run} drills in {time.monotonic() - began:.0f} s, "
-        f"{not_run} not run, {accepted:,} events accepted, {broken} with a broken law"
-    )
-    return 1 if broken else 0
+    print(_sum(outcomes, time.monotonic() - began))
+    print(keep(outcomes))
+    return 1 if any(one.broken for one in outcomes) else 0
+
+
+def _run(options: argparse.Namespace) -> Iterator[Outcome]:
+    if faults := _chosen(options):
+        with TemporaryDirectory(prefix="redrive-drill-") as folder, Rig(Path(folder)) as rig:
+            rig.full = not options.quick
+            drill = Drill(rig)
+            for fault in faults:
+                yield drill.run(fault, seconds=QUICK_LOAD if options.quick else LOAD)
+    if not options.quick and _wanted(recovery.NAME, options):
+        yield recovery.run()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="drills")
     parser.add_argument("--quick", action="store_true", help="the short ones, one cycle")
     parser.add_argument("--only", default="", help="drills whose name holds one of these, by comma")
-    parser.add_argument("--kills", type=int, default=100, help="kills of the full run's last drill")
+    parser.add_argument("--kills", type=int, default=100, help="kills of random processes")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the dice")
     parser.add_argument("--keep", type=Path, help="a file for the results, as JSON")
     return parser.parse_args()
 
 
 def _chosen(options: argparse.Namespace) -> list[Fault]:
     faults = [*QUICK] if options.quick else [*QUICK, *LONG, cycles(options.kills)]
-    wanted = options.only.split(",")
-    return [fault for fault in faults if any(part.strip() in fault.name for part in wanted)]
+    return [fault for fault in faults if _wanted(fault.name, options)]
+
+
+def _wanted(name: str, options: argparse.Namespace) -> bool:
+    return any(part.strip() in name for part in options.only.split(","))
+
+
+def _sum(outcomes: Sequence[Outcome], took: float) -> str:
+    broken = sum(bool(one.broken) for one in outcomes)
+    accepted = sum(one.accepted for one in outcomes)
+    not_run = sum(bool(one.not_run) for one in outcomes)
+    return (
+        f"{len(outcomes) - not_run} drills in {took:.0f} s, "
+        f"{not_run} not run, {accepted:,} events accepted, {broken} with a broken law"
+    )
 
 
 if __name__ == "__main__":

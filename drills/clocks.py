@@ -19,8 +19,9 @@ from pathlib import Path
 from bench.stack import free_port, wait_until_answers
 from drills.aside import Broken, until
 from drills.network import late_records
+from drills.processes import family
 from drills.producer import Producer
-from drills.rig import Rig, family
+from drills.rig import Rig
 from events.rules import ids
 from events.rules.ids import Prefix
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -17,14 +14,23 @@ import psycopg
 from drills.aside import Broken
 from drills.canaries import Pages, in_logs, in_rows
 from drills.laws import SHOWN, Evidence, Ledger, audit, ledger
+from drills.processes import Use, grown
 from drills.producer import Producer
 from drills.repeats import Repeats, repeats
-from drills.rig import Rig
+from drills.rig import RATE, Rig
+from drills.spans import Span, Watch
 
-LOAD = 2.0
-"""Seconds of load before and after a fault."""
+QUICK_LOAD, LOAD = 0.7, 2.0
+"""Seconds of load before and after a fault, in a quick run and in a full one."""
 
-RATE = 100.0
+SLACK, LEAST = 3.0, 6.0
+"""A machine that is busy with other things is given so many times as long, and so long at least."""
+
+DRAIN = 60.0
+"""Seconds in which nothing is owed any more once the load has ended."""
+
+UP_AGAIN = 30.0
+"""Seconds in which whatever was killed last is up again."""
 
 
 class Repeating(StrEnum):
@@ -37,18 +43,24 @@ class Repeating(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is done, what is expected, and within how many seconds all is delivered again.
+    """What is done, what is expected, and in how many seconds everything is `back`.
 
-    `inject` gives what was seen, or raises Broken. `repeats` is what receivers may see twice, and
-    the drill holds it to that. `missing` says why it cannot be done here.
+    That is when all that was accepted by the end of the fault is delivered, under load. `inject`
+    gives what was seen, or raises Broken. `repeats` is what receivers may see twice, and the drill
+    holds it to that. `missing` says why it cannot be done here.
     """
 
     name: str
     expected: str
     inject: Callable[[Rig], str]
-    within: float
+    back: float
     repeats: Repeating
     missing: Callable[[Rig], str] = lambda _: ""
+
+    @property
+    def limit(self) -> float:
+        """The seconds that it is held to."""
+        return max(LEAST, SLACK * self.back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +68,8 @@ class Outcome:
     """One drill, or why it was `not_run`.
 
     `recovered` is the seconds from the end of the fault, under load, until all that was accepted by
-    then was delivered; `received` is how many requests the receivers saw; `at_risk` is what killed
-    processes had in flight.
+    then was delivered; `took` those of the whole drill. `received` is how many requests the
+    receivers saw, `at_risk` what killed processes had in flight.
     """
 
     fault: str
@@ -70,6 +82,7 @@ class Outcome:
     explained: int = 0
     at_risk: int = 0
     recovered: float = 0.0
+    took: float = 0.0
     before: Ledger = field(default_factory=Ledger)
     after: Ledger = field(default_factory=Ledger)
     broken: tuple[str, ...] = ()
@@ -80,6 +93,7 @@ class Done:
     """What came of the load and the fault, before the audit."""
 
     producer: Producer
+    opened: list[Span]
     seen: str
     recovered: float
     broken: list[str]
@@ -94,25 +108,34 @@ class Drill:
         self._received = 0
         self._repeats = Repeats()
         self._count = 0
+        self._first: dict[str, Use] = {}
         self._pages = Pages(rig.stack.url, rig.planted)
 
     def run(self, fault: Fault, *, seconds: float = LOAD) -> Outcome:
-        """Load, fault, load; then the audit."""
+        """Load, fault, load; then the audit, once nothing moves any more."""
         if missing := fault.missing(self._rig):
             return Outcome(fault.name, fault.expected, not_run=missing)
         self._count += 1
         self._rig.at_risk = 0
+        began = time.monotonic()
         since, before = self._start()
         done = self._under_load(fault, seconds)
         self._accepted |= done.producer.accepted | self._rig.also_accepted
-        self._rig.until_drained(fault.within)
-        return self._judged(fault, done, since, before)
+        if self._rig.until_drained(DRAIN) is None:
+            done.broken.append(f"did not drain within {DRAIN:.0f} s: {self._rig.owed()}")
+            outcome = self._outcome(fault, done)
+        else:
+            outcome = self._judged(fault, done, since, before)
+        return replace(outcome, took=time.monotonic() - began)
 
     def _under_load(self, fault: Fault, seconds: float) -> Done:
         rig, broken = self._rig, []
         journal = rig.folder / f"accepted-{self._count}.jsonl"
         url, key = rig.stack.url, rig.stack.key
-        with Producer(url, key, journal, rate=RATE, run=self._count) as producer:
+        with (
+            Watch(rig.database) as watch,
+            Producer(url, key, journal, rate=RATE, run=self._count) as producer,
+        ):
             rig.producer = producer
             time.sleep(seconds)
             try:
@@ -120,32 +143,41 @@ class Drill:
             except Broken as words:
                 seen = str(words)
                 broken.append(seen)
-            recovered = rig.until_caught_up(fault.within)
+            recovered = rig.until_caught_up(fault.limit)
+            if recovered is None:
+                broken.append(f"not back within {fault.limit:.0f} s: {rig.owed()} are owed")
+                recovered = fault.limit
             time.sleep(seconds)
         broken += [f"refused: {one}" for one in producer.refused[:SHOWN]]
-        return Done(producer, seen, recovered, broken)
+        return Done(producer, watch.spans, seen, recovered, broken)
 
     def _judged(self, fault: Fault, done: Done, since: UUID, before: Ledger) -> Outcome:
         at_risk = self._rig.at_risk
         with self._rig.database() as database:
-            found = self._rig.evidence(self._accepted, database)
+            found = self._rig.evidence(self._accepted, database, done.opened)
             more, received = self._more(found)
-            broken = [*done.broken, *audit(found), *self._leaks(database, since)]
+            broken = [*audit(found), *self._leaks(database, since), *self._grown()]
+            broken += [*_of_repeats(fault, more, at_risk), *self._rig.auditor.broken()]
             after = ledger(database)
-        broken += [*_of_repeats(fault, more, at_risk), *self._audited()]
+        return replace(
+            self._outcome(fault, done),
+            received=received,
+            repeats=more.total,
+            explained=more.explained,
+            at_risk=at_risk,
+            before=before,
+            after=after,
+            broken=(*done.broken, *broken),
+        )
+
+    def _outcome(self, fault: Fault, done: Done) -> Outcome:
         return Outcome(
             fault=fault.name,
             expected=fault.expected,
             seen=done.seen,
             accepted=len(done.producer.accepted),
-            received=received,
-            repeats=more.total,
-            explained=more.explained,
-            at_risk=at_risk,
             recovered=done.recovered,
-            before=before,
-            after=after,
-            broken=tuple(broken),
+            broken=tuple(done.broken),
         )
 
     def _start(self) -> tuple[UUID, Ledger]:
@@ -165,23 +197,18 @@ class Drill:
         planted = self._rig.planted
         yield from in_logs(planted, self._rig.folder.glob("*.log"))
         yield from in_rows(planted, database, since=since)
-        yield from self._pages.leaks(self._rig.pages())
+        yield from self._pages.leaks(self._rig.pages(), turn=self._count)
 
-    def _audited(self) -> list[str]:
-        """The laws that the product itself knows: manage.py audit."""
-        environ = {**os.environ, **self._rig.stack.settings}
-        done = subprocess.run(
-            [sys.executable, "manage.py", "audit"],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        if done.returncode == 0:
-            return []
-        lines = [line for line in done.stdout.splitlines() if not line.startswith("ok ")]
-        return [f"manage.py audit: {' '.join(lines[:SHOWN]) or done.stderr.strip()[-300:]}"]
+    def _grown(self) -> Iterable[str]:
+        """(l) Held against what was there after the first drill."""
+        ends = time.monotonic() + UP_AGAIN
+        while True:
+            now = self._rig.use()
+            self._first = self._first or now
+            found = list(grown(self._first, now))
+            if not found or time.monotonic() > ends:
+                return found
+            time.sleep(0.2)
 
 
 def _of_repeats(fault: Fault, more: Repeats, at_risk: int) -> Iterable[str]:

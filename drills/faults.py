@@ -9,55 +9,62 @@ from functools import partial
 
 from drills import clocks, endpoints, jobs, kills, lookups, network, storage
 from drills.drill import Fault, Repeating
+from drills.rig import Rig
 
 NEVER, WINDOW, RECORDS = Repeating.NEVER, Repeating.WINDOW, Repeating.RECORDS
 
+LEASE = Rig.lease + 2
+"""Seconds after which what a killed worker held was taken over and sent."""
+
 QUICK = (
-    Fault("no fault", "each arrives once", kills.nothing, 20, NEVER),
-    Fault("worker process dies", "same webhook-id", kills.worker_before_it_sent, 30, WINDOW),
-    Fault("worker dies after sending", "same webhook-id", kills.worker_after_it_sent, 30, WINDOW),
-    Fault("all workers die", "restarted", kills.all_workers, 40, WINDOW),
-    Fault("worker frozen", "taken over, late verdict fenced", kills.worker_frozen, 40, RECORDS),
-    Fault("dispatcher dies", "restarted", kills.dispatcher, 30, WINDOW),
-    Fault("web dies", "restarted, producers try again", kills.web, 30, NEVER),
-    Fault("deployment", "no 5xx, nothing twice", kills.deployment, 40, NEVER),
-    Fault("publish cut", "stored once, the repeat is told", network.publish_cut, 30, RECORDS),
-    Fault("PostgreSQL crashes", "503, then all reconnect", storage.crash, 40, RECORDS),
-    Fault("sessions ended", "retried or fenced", storage.end_sessions, 30, RECORDS),
-    Fault("table locked", "lock time-out, backoff", storage.lock_tables, 40, RECORDS),
-    Fault("disk full", "503, nothing accepted is lost", storage.fill_disk, 30, RECORDS),
-    Fault("FLUSHALL", "nothing lost", network.flush, 20, NEVER),
-    Fault("broker silent", "no call waits", network.broker_silent, 40, NEVER),
-    Fault("broker gone", "delivered meanwhile", network.broker_gone, 40, NEVER),
-    Fault("redirect inside", "a failure, not followed", endpoints.redirects, 20, NEVER),
-    Fault("black holes", "p95 of the others within 2x", endpoints.black_holes, 30, NEVER),
+    Fault("no fault", "each arrives once", kills.nothing, 0, NEVER),
+    Fault("lanes held", "nothing is sent there", kills.held, 5, NEVER),
+    Fault("worker process dies", "same webhook-id", kills.worker_before_it_sent, LEASE, WINDOW),
+    Fault("worker dies after sending", "same id", kills.worker_after_it_sent, LEASE, WINDOW),
+    Fault("all workers die", "restarted", kills.all_workers, LEASE, WINDOW),
+    Fault("worker frozen", "taken over, late verdict fenced", kills.worker_frozen, LEASE, RECORDS),
+    Fault("dispatcher dies", "restarted", kills.dispatcher, 3, WINDOW),
+    Fault("web dies", "restarted, producers try again", kills.web, 3, NEVER),
+    Fault("deployment", "no 5xx, nothing twice", kills.deployment, 3, NEVER),
+    Fault("publish cut", "stored once, the repeat is told", network.publish_cut, 0, RECORDS),
+    Fault("PostgreSQL crashes", "503, then all reconnect", storage.crash, 5, RECORDS),
+    Fault("sessions ended", "retried or fenced", storage.end_sessions, 5, RECORDS),
+    Fault("table locked", "lock time-out, backoff", storage.lock_tables, 3, RECORDS),
+    Fault("disk full", "503, nothing accepted is lost", storage.fill_disk, 5, RECORDS),
+    Fault("FLUSHALL", "nothing lost", network.flush, 2, NEVER),
+    Fault("broker silent", "no turn waits", network.broker_silent, 2, NEVER),
+    Fault("broker gone", "delivered meanwhile, shown", network.broker_gone, 5, NEVER),
+    Fault("redirect inside", "a failure, not followed", endpoints.redirects, 0, NEVER),
+    Fault("black holes", "p95 of the others within 2x", endpoints.black_holes, 5, NEVER),
 )
 
 LONG = (
-    Fault("backend killed", "all sessions drop and heal", storage.kill_backend, 40, RECORDS),
-    Fault("PostgreSQL connections reset", "retried", network.database_cut, 30, RECORDS),
-    Fault("PostgreSQL slow", "no lease lost", network.database_slow, 40, RECORDS),
-    Fault("broker killed", "starts empty", network.broker_killed, 40, NEVER),
-    Fault("receivers slow", "delivered", network.receivers_slow, 30, NEVER),
-    Fault("receivers cut off", "sent again", network.receivers_cut, 30, RECORDS),
-    Fault("endpoint hangs or drips", "timed out", endpoints.hangs, 20, NEVER),
-    Fault("endpoint breaks off", "unreachable", endpoints.breaks, 20, NEVER),
-    Fault("endless body, gzip bomb", "capped", endpoints.floods_with_body, 20, NEVER),
-    Fault("endpoint is not HTTP", "unreachable", endpoints.is_not_http, 20, NEVER),
-    Fault("1xx flood", "timed out", endpoints.never_comes_to_the_point, 20, NEVER),
-    Fault("odd answers", "failures, or clean", endpoints.answers_oddly, 20, NEVER),
-    Fault("name turns private", "blocked", lookups.flip, 20, NEVER, lookups.missing),
-    Fault("resolver down", "our fault", lookups.resolver_down, 20, NEVER, lookups.missing),
-    Fault("no such name", "unreachable", lookups.no_such_name, 20, NEVER, lookups.missing),
-    Fault("clock 10 min ahead", "out of rotation", clocks.ahead, 30, NEVER, clocks.missing),
-    Fault("clock 10 min behind", "out of rotation", clocks.behind, 30, NEVER, clocks.missing),
-    Fault("probe dies", "another probe", jobs.probe_dies, 30, WINDOW),
-    Fault("replay cut", "each once", jobs.replay_cut, 60, WINDOW),
-    Fault("retention with a parked row", "waits", jobs.retention_waits, 30, NEVER),
+    Fault("backend killed", "all sessions drop and heal", storage.kill_backend, 5, RECORDS),
+    Fault("PostgreSQL connections reset", "retried", network.database_cut, 5, RECORDS),
+    Fault("PostgreSQL slow", "busy, no lease lost", network.database_slow, 3, RECORDS),
+    Fault("PostgreSQL silent", "nothing lost", network.database_silent, LEASE, RECORDS),
+    Fault("broker killed", "starts empty", network.broker_killed, 5, NEVER),
+    Fault("receivers slow", "delivered", network.receivers_slow, 2, NEVER),
+    Fault("receivers cut off", "sent again", network.receivers_cut, 5, RECORDS),
+    Fault("endpoint hangs or drips", "timed out", endpoints.hangs, 0, NEVER),
+    Fault("endpoint breaks off", "unreachable", endpoints.breaks, 0, NEVER),
+    Fault("endless body, gzip bomb", "capped", endpoints.floods_with_body, 0, NEVER),
+    Fault("endpoint is not HTTP", "unreachable", endpoints.is_not_http, 0, NEVER),
+    Fault("1xx flood", "timed out", endpoints.never_comes_to_the_point, 0, NEVER),
+    Fault("odd answers", "failures, or clean", endpoints.answers_oddly, 0, NEVER),
+    Fault("name turns private", "blocked", lookups.flip, 0, NEVER, lookups.missing),
+    Fault("resolver down", "our fault", lookups.resolver_down, 0, NEVER, lookups.missing),
+    Fault("no such name", "unreachable", lookups.no_such_name, 0, NEVER, lookups.missing),
+    Fault("clock 10 min ahead", "out of rotation", clocks.ahead, 2, NEVER, clocks.missing),
+    Fault("clock 10 min behind", "out of rotation", clocks.behind, 2, NEVER, clocks.missing),
+    Fault("probe dies", "another probe", jobs.probe_dies, LEASE, WINDOW),
+    Fault("replay cut", "each once", jobs.replay_cut, 5, WINDOW),
+    Fault("retention with a parked row", "waits", jobs.retention_waits, 2, NEVER),
 )
+
+RANDOM = "kills of random processes"
 
 
 def cycles(count: int) -> Fault:
-    """Many kills of random processes under one long load."""
-    words = f"{count} kills of random processes"
-    return Fault(words, "nothing lost", partial(kills.many, count=count), 120, WINDOW)
+    """So many kills under one long load."""
+    return Fault(RANDOM, "nothing lost", partial(kills.many, count=count), LEASE, WINDOW)

@@ -5,18 +5,39 @@ from __future__ import annotations
 import random
 import signal
 import time
+from itertools import pairwise
 
 import psutil
 
 from drills.aside import Broken, until
-from drills.rig import Rig, send
+from drills.network import late_records
+from drills.processes import send
+from drills.producer import NONE
+from drills.rig import Rig
+from events.rules import ids
+from events.rules.ids import Prefix
 
 HELD_FOR = 0.4
 """Seconds in which answers or requests gather in the proxy before a worker is killed."""
 
 RESTARTED_WITHIN = 45.0
 
+RESCUED_IN = 5.0
+"""Seconds after its lease in which a delivery is due again (G3)."""
+
+AWAY = 30.0
+"""Seconds that the only web process may keep producers waiting, on a machine that is busy.
+
+It is out of rotation for 2 s, then answers what it has for up to 10 s, then another one starts.
+"""
+
+SETTLED = 0.5
+"""Seconds since the last accepted publish: the new process answers."""
+
 ROLES = ("worker child", "worker", "dispatcher", "web")
+
+HELD_BACK = 4.5
+"""Seconds of a pause and of an open breaker: more than the two after which nothing is sent."""
 
 MINUTE = 60.0
 KILLS_A_MINUTE = 1
@@ -82,7 +103,10 @@ def dispatcher(rig: Rig) -> str:
 
 
 def web(rig: Rig) -> str:
-    return _kill_role(rig, "web")
+    began = time.monotonic()
+    words = _kill_role(rig, "web")
+    until("an answer of the new one", lambda: _longest_gap(rig, began)[1] < SETTLED, within=AWAY)
+    return f"{words}; nothing accepted for {_longest_gap(rig, began)[0]:.1f} s"
 
 
 def _kill_role(rig: Rig, role: str) -> str:
@@ -100,23 +124,61 @@ def _kill_role(rig: Rig, role: str) -> str:
 
 def worker_frozen(rig: Rig) -> str:
     """A worker that stands still for longer than its lease, and comes back late."""
-    victim = _busiest(rig)
-    send(victim, signal.SIGSTOP)
-    time.sleep(rig.lease + 4)
-    send(victim, signal.SIGCONT)
-    return f"SIGSTOP of one worker process for {rig.lease + 4:.0f} s"
+    late = late_records(rig)
+    with rig.receiver.silence(requests=False):
+        time.sleep(HELD_FOR)
+        victim = _busiest(rig)
+        send(victim, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        until("a takeover", lambda: not _held_by(rig, victim), within=rig.lease + RESCUED_IN)
+        took = time.monotonic() - began
+        time.sleep(max(0.0, (2 * rig.lease if rig.full else rig.lease + 1) - took))
+    finally:
+        send(victim, signal.SIGCONT)
+    until("a late attempt on record", lambda: late_records(rig) > late, within=10)
+    return (
+        f"SIGSTOP of one worker process for {time.monotonic() - began:.0f} s: taken over after "
+        f"{took:.1f} s, {late_records(rig) - late} attempts kept as late"
+    )
+
+
+def _held_by(rig: Rig, process: psutil.Process) -> int:
+    """How many deliveries a process has a lease on."""
+    [(many,)] = rig.rows(
+        "SELECT count(*) FROM events_owed WHERE state = 'in_flight' AND worker LIKE %s",
+        f"%:{process.pid}",
+    )
+    return int(many)
 
 
 def deployment(rig: Rig) -> str:
     """SIGTERM to dispatcher, worker and web, one after the other, each back before the next."""
     began = time.monotonic()
     took = [f"{role} {_restart(rig, role):.1f} s" for role in ("dispatcher", "worker", "web")]
-    time.sleep(1.0)
+    until(
+        "an answer of the new web process",
+        lambda: _longest_gap(rig, began)[1] < SETTLED,
+        within=AWAY,
+    )
     answers = rig.producer.since(began)
     errors = sorted({answer.status for answer in answers if answer.status >= 500})
     if errors:
         raise Broken(f"producers were answered {errors} while processes were restarted")
-    return f"SIGTERM in turn, back after: {', '.join(took)}; {len(answers)} answers, no 5xx"
+    refused = sum(answer.status == NONE for answer in answers)
+    if (gap := _longest_gap(rig, began)[0]) > AWAY:
+        raise Broken(f"nothing was accepted for {gap:.1f} s, {refused} connections were refused")
+    return (
+        f"SIGTERM in turn, back after: {', '.join(took)}; no 5xx in {len(answers) - refused} "
+        f"answers; {refused} connections refused, nothing accepted for {gap:.1f} s at most"
+    )
+
+
+def _longest_gap(rig: Rig, began: float) -> tuple[float, float]:
+    """The longest time without an accepted publish since then, and the one that lasts."""
+    times = [began, *(one.at for one in rig.producer.since(began) if one.accepted)]
+    lasts = time.monotonic() - times[-1]
+    return max([lasts, *(b - a for a, b in pairwise(times))]), lasts
 
 
 def _restart(rig: Rig, role: str) -> float:
@@ -143,6 +205,20 @@ def many(rig: Rig, count: int) -> str:
         time.sleep(random.uniform(1.0, 4.0))
     parts = [f"{sum(one == role for one, _ in killed_at)} {role}" for role in ROLES]
     return f"kill -9: {', '.join(parts)}"
+
+
+def held(rig: Rig) -> str:
+    """One lane is paused, another one's breaker opened: law (i) sees that nothing is sent there."""
+    paused, _, opened = (ids.encode(Prefix.SUBSCRIPTION, lane) for lane in rig.lanes)
+    began = time.monotonic()
+    rig.stack.api("POST", f"/subscriptions/{paused}/pause")
+    rig.stack.api("POST", f"/subscriptions/{opened}/breaker/open", {"seconds": HELD_BACK})
+    time.sleep(HELD_BACK)
+    waiting = rig.owed()
+    rig.stack.api("POST", f"/subscriptions/{paused}/resume")
+    if "/ok" not in waiting or "/flaky" not in waiting:
+        raise Broken(f"lanes that were held back owe only {waiting or 'nothing'}")
+    return f"held back for {time.monotonic() - began:.1f} s: {waiting}"
 
 
 def _with_children(process: psutil.Process) -> list[psutil.Process]:

@@ -6,16 +6,15 @@ sentences of what broke it; none is the aim.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from drills.spans import Span, pauses, sends_in
 from events.rules import ids
 from events.rules.ids import Prefix
 
@@ -27,25 +26,22 @@ SHOWN = 3
 class Evidence:
     """What each side says. `accepted` maps the producer's event ids to the ids it was given.
 
-    `lanes` are the subscriptions that the load goes to, `lease` the seconds of a claim on them.
+    `lanes` are the subscriptions that the load goes to, `lease` the seconds of a claim on them,
+    `tries` the most that they allow; `opened` is when breakers were seen open.
     """
 
     accepted: Mapping[str, str]
     received: Sequence[Mapping[str, Any]]
     lanes: Sequence[UUID]
     lease: float
+    tries: int
+    opened: Sequence[Span]
     database: psycopg.Connection[Any]
 
     @property
     def arrived(self) -> Counter[str]:
         """How often each webhook-id was answered with 2xx."""
         return Counter(line["id"] for line in self.received if 200 <= line["status"] < 300)
-
-
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The lines of a journal; a last line that was cut is left out."""
-    lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
 
 
 def lost_events(found: Evidence) -> Iterable[str]:
@@ -132,6 +128,24 @@ def disorder(found: Evidence) -> Iterable[str]:
         last[line["key"]] = line["number"]
 
 
+def tried_too_often(found: Evidence) -> Iterable[str]:
+    """(h) No delivery is tried more often than its schedule says."""
+    rows = found.database.execute(
+        "SELECT delivery_id, count(*) FROM events_attempt WHERE NOT late "
+        "AND subscription_id = ANY(%s) GROUP BY 1 HAVING count(*) > %s",
+        (found.lanes, found.tries),
+    )
+    return [f"{public(delivery)} was tried {n} times, not {found.tries}" for delivery, n in rows]
+
+
+def sent_while_held(found: Evidence) -> Iterable[str]:
+    """(i) Nothing is sent to a lane that is paused, or whose breaker is open."""
+    for span in (*found.opened, *pauses(found.database, found.lanes)):
+        if many := sends_in(span, found.database):
+            lane = ids.encode(Prefix.SUBSCRIPTION, span.lane)
+            yield f"{many} sends to {lane} began while {span.why}"
+
+
 def unsigned(found: Evidence) -> Iterable[str]:
     """(j) Every request verifies."""
     return [
@@ -146,6 +160,8 @@ LAWS = (
     unaccounted,
     still_owed,
     disorder,
+    tried_too_often,
+    sent_while_held,
     unsigned,
 )
 

@@ -10,15 +10,25 @@ from collections.abc import Mapping
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+import redis
+
 from drills.aside import Broken, percentile, until
-from drills.rig import Rig, send
+from drills.processes import send
+from drills.producer import NONE
+from drills.rig import Rig
 
 SLOWER = 0.2
-CALL = 1.0
-"""Seconds that no call may wait for the broker."""
+TICK = 2.0
+"""Seconds that no turn of a dispatcher may wait for the broker."""
 
-USUAL = 0.5
-"""Seconds that a publish may take beside, on a machine that is busy with a drill."""
+ALONE = 2.0
+"""Seconds of a silent broker after which a dispatcher delivers by itself."""
+
+EVERY = 1.0
+"""Seconds from one start of the job that is watched to the next (REDRIVE_JOBS)."""
+
+USUAL = 1.0
+"""Seconds that a turn may take beside, on a machine that is busy with a drill."""
 
 
 def publish_cut(rig: Rig) -> str:
@@ -80,14 +90,28 @@ def _stored(rig: Rig, name: str) -> int:
 
 def database_slow(rig: Rig) -> str:
     """Every answer of PostgreSQL takes 200 ms more."""
-    late = late_records(rig)
+    late, began = late_records(rig), time.monotonic()
     with rig.postgres.slow(SLOWER):
-        time.sleep(6.0)
+        until("a load level that says so", lambda: "a commit takes" in _level(rig), within=15)
         level = _level(rig)
+        time.sleep(max(0.0, 6.0 - (time.monotonic() - began)))
     lost = late_records(rig) - late
     if lost:
         raise Broken(f"{lost} leases were lost")
     return f"every answer {SLOWER * 1000:.0f} ms later for 6 s: load level {level}, no lease lost"
+
+
+def database_silent(rig: Rig) -> str:
+    """PostgreSQL takes connections and bytes and says nothing; then it goes on where it was."""
+    began = time.monotonic()
+    with rig.postgres.silence():
+        time.sleep(8.0)
+    silent = rig.producer.since(began)
+    wrong = sorted({one.status for one in silent if one.status not in (NONE, 200, 202, 429, 503)})
+    if wrong:
+        raise Broken(f"producers were answered {wrong}")
+    answered = sum(one.status != NONE for one in silent)
+    return f"silent for 8 s: {answered} publishes answered, {len(silent) - answered} given up"
 
 
 def late_records(rig: Rig) -> int:
@@ -113,31 +137,85 @@ def flush(rig: Rig) -> str:
 
 
 def broker_silent(rig: Rig) -> str:
-    """The broker takes connections and bytes and says nothing: no call waits for it."""
-    began = time.monotonic()
+    """The broker takes connections and bytes and says nothing: nobody waits for it."""
+    seconds, began = (10.0 if rig.full else 5.0), time.time()
     with rig.broker.silence():
-        time.sleep(6.0)
-    longest = max((answer.took for answer in rig.producer.since(began)), default=0.0)
-    if longest > CALL + USUAL:
-        raise Broken(f"a publish waited {longest:.1f} s")
-    return f"silent for 6 s: the longest publish took {longest * 1000:.0f} ms"
+        longest = _longest_tick(rig, seconds)
+        sends = _sends(rig, began + ALONE)
+    if longest > TICK + USUAL:
+        raise Broken(f"no turn of a dispatcher began for {longest:.1f} s")
+    if not sends:
+        raise Broken("nothing was delivered any more")
+    return (
+        f"silent for {seconds:.0f} s: the longest turn of a dispatcher took {longest:.1f} s, "
+        f"{sends} sends after the first {ALONE:.0f}"
+    )
+
+
+def _longest_tick(rig: Rig, seconds: float) -> float:
+    """Watches for so long; gives how late a turn was that starts what is due every second."""
+    longest, ends = 0.0, time.monotonic() + seconds
+    while time.monotonic() < ends:
+        [(age,)] = rig.rows(
+            "SELECT extract(epoch FROM clock_timestamp() - started_at)::float8 FROM events_job "
+            "WHERE name = 'events.rescue'"
+        )
+        longest = max(longest, age - EVERY)
+        time.sleep(0.05)
+    return longest
+
+
+def _sends(rig: Rig, since: float) -> int:
+    [(many,)] = rig.rows(
+        "SELECT count(*) FROM events_attempt WHERE started_at > to_timestamp(%s)", since
+    )
+    return int(many)
 
 
 def broker_gone(rig: Rig) -> str:
-    """The broker refuses connections for long and comes back empty; nobody is restarted."""
-    seconds, before = (60.0 if rig.full else 10.0), _pids(rig)
+    """The broker stops, refuses connections and comes back empty; nobody is restarted."""
+    seconds, before = (60.0 if rig.full else 8.0), _pids(rig)
     began = time.time()
     with rig.broker.gone():
-        rig.redis().flushall()
-        time.sleep(seconds)
+        for process in rig.processes("redis"):
+            send(process, signal.SIGKILL)
+        shown = until("the finding that it is away", lambda: _said_away(rig), within=30)
+        time.sleep(max(0.0, seconds - (time.time() - began)))
         here = _sent_by(rig, "dispatcher", began)
+        if kept := _keys_at_first(rig):
+            raise Broken(f"the broker came back with {kept} keys")
     if not here:
         raise Broken("nothing was delivered while the broker was away")
     took = _workers_again(rig, before)
     return (
-        f"refused for {seconds:.0f} s: {here:,} sends by the dispatcher itself; "
-        f"workers, not restarted, send again after {took:.1f} s"
+        f"killed, refused for {time.time() - began - took:.0f} s, back empty: shown as away after "
+        f"{shown:.1f} s, {here:,} sends by the dispatcher itself; workers, not restarted, send "
+        f"again after {took:.1f} s"
     )
+
+
+def _said_away(rig: Rig) -> bool:
+    """Both where processes tell of themselves and where people look."""
+    alone = rig.rows(
+        "SELECT FROM events_heartbeat WHERE role = 'dispatcher' AND (load->>'alone')::bool"
+    )
+    told = rig.rows("SELECT FROM monitoring_finding WHERE kind = 'broker' AND cleared_at IS NULL")
+    return bool(alone and told)
+
+
+def _keys_at_first(rig: Rig) -> int:
+    """How many keys the broker has as soon as it answers: it was started again by then."""
+    found: list[int] = []
+
+    def answers() -> bool:
+        try:
+            found[:] = [int(rig.redis().dbsize())]
+        except redis.RedisError:
+            return False
+        return True
+
+    until("a broker that answers", answers)
+    return found[0]
 
 
 def _workers_again(rig: Rig, before: set[int]) -> float:

@@ -19,17 +19,35 @@ import uvloop
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-KEYS = 8
+from drills.journal import Journal
+
+KEYS = 32
+"""A key has one send in flight at a time, so these are what an ordered lane can do at once."""
+
 PATIENCE = 60.0
+
+LONGEST = timedelta(seconds=10)
+"""Of one call: more than anything in a publish may wait for."""
+
+NONE = 0
+"""The status of a publish whose connection was refused, cut or silent for too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the API: when it came, after how many seconds, and its status."""
+    """One answer of the API: when it came, after how many seconds, and its status.
+
+    The status is NONE where there was no answer; `retry_after` is what the answer says of it.
+    """
 
     at: float
     took: float
     status: int
+    retry_after: str | None = None
+
+    @property
+    def accepted(self) -> bool:
+        return self.status in (200, 202)
 
 
 class Producer:
@@ -40,7 +58,7 @@ class Producer:
     ) -> None:
         self._url = f"{url}/api/v1/events"
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        self._journal = journal.open("a")
+        self._journal = Journal(journal)
         self._rate = rate
         self._run_number = run
         self._prefix = prefix
@@ -65,7 +83,7 @@ class Producer:
 
     async def _run(self) -> None:
         """One lane a key, so that a key's events are published one after the other."""
-        client = ClientBuilder().no_proxy().timeout(timedelta(seconds=5)).build()
+        client = ClientBuilder().no_proxy().timeout(LONGEST).build()
         async with client:
             await asyncio.gather(*(self._lane(client, key) for key in range(KEYS)))
         self._journal.close()
@@ -98,11 +116,11 @@ class Producer:
                 response = await request.build().send()
                 text = await response.text()
             except PyreqwestError:
-                await asyncio.sleep(0.1)
+                self._note(began, NONE)
+                await asyncio.sleep(0.3)
                 continue
-            now = time.monotonic()
-            self.answers.append(Answer(now, now - began, response.status))
-            if response.status in (200, 202):
+            answer = self._note(began, response.status, response.headers.get("retry-after"))
+            if answer.accepted:
                 self._accept(name, json.loads(text))
                 return
             if response.status not in (429, 502, 503):
@@ -111,8 +129,13 @@ class Producer:
             await asyncio.sleep(0.2)
         self.refused.append(f"{name}: no answer for {PATIENCE:.0f} s")
 
+    def _note(self, began: float, status: int, retry_after: str | None = None) -> Answer:
+        now = time.monotonic()
+        answer = Answer(now, now - began, status, retry_after)
+        self.answers.append(answer)
+        return answer
+
     def _accept(self, name: str, answer: dict[str, object]) -> None:
         self.accepted[name] = str(answer["id"])
         self.repeats += bool(answer["duplicate"])
-        self._journal.write(json.dumps({"name": name, "id": answer["id"]}) + "\n")
-        self._journal.flush()
+        self._journal.write({"name": name, "id": answer["id"]})

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
+from drills.journal import Journal
 from events.rules.signing import verify_header
 
 LENGTH = re.compile(r"content-length: (\d+)", re.IGNORECASE)
@@ -28,7 +27,7 @@ class Recorder:
     """The journal and what the paths remember."""
 
     def __init__(self, journal: Path, secrets: Path) -> None:
-        self._file = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._journal = Journal(journal)
         self._secrets = secrets
         self._tries: Counter[str] = Counter()
 
@@ -58,7 +57,7 @@ class Recorder:
         if path == "/slow":
             await asyncio.sleep(1.0)
         data = json.loads(body)
-        self._write(
+        self._journal.write(
             {
                 "at": time.time(),
                 "path": path,
@@ -87,9 +86,6 @@ class Recorder:
             timestamp=int(headers["webhook-timestamp"]),
             body=body,
         )
-
-    def _write(self, line: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps(line).encode() + b"\n")
 
 
 async def _main(port: int, folder: Path) -> None:

@@ -21,10 +21,13 @@ import psutil
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from drills import laws
+from drills.drill import DRAIN, Outcome
 from drills.producer import Producer
-from drills.rig import Rig
+from drills.rig import RATE, Rig
+from drills.table import line
 
-RATE = 100.0
+NAME = "restore from backup"
+
 LOAD = 3.0
 """Seconds of load before the backup, after it, and after the restore."""
 
@@ -110,8 +113,9 @@ class Recovery:
         return make_conninfo("", user=server["user"], host=server["host"])
 
 
-def drill(rig: Rig) -> list[str]:
-    """Runs all of it; gives the broken laws."""
+def drill(rig: Rig) -> Outcome:
+    """Runs all of it."""
+    began = time.monotonic()
     recovery, journal = Recovery(rig), rig.folder / "accepted.jsonl"
     with Producer(rig.stack.url, rig.stack.key, journal, rate=RATE, run=1) as producer:
         with recovery.archiving():
@@ -124,25 +128,41 @@ def drill(rig: Rig) -> list[str]:
         _step("restored", recovery.restore)
         _step("started, the archive replayed", recovery.start)
         time.sleep(LOAD)
-    drained = rig.until_drained(60)
-    print(f"{drained:6.1f} s  nothing is owed any more")
-    return _audit(rig, backed_up, accepted)
+    drained = rig.until_drained(DRAIN)
+    if drained is None:
+        broken = [f"did not drain within {DRAIN:.0f} s: {rig.owed()}"]
+    else:
+        broken = _audit(rig, backed_up, accepted)
+    return Outcome(
+        fault=NAME,
+        expected="what was accepted before the backup's end is there",
+        seen=f"{len(backed_up):,} accepted before the backup's end, {len(accepted):,} before the "
+        f"loss of everything, {_lost(rig, accepted)} of them lost with the archive's tail",
+        accepted=len(producer.accepted),
+        recovered=drained or 0.0,
+        took=time.monotonic() - began,
+        broken=tuple(broken),
+    )
+
+
+def _lost(rig: Rig, accepted: dict[str, str]) -> int:
+    with rig.database() as database:
+        return len(list(laws.lost_events(rig.evidence(accepted, database))))
 
 
 def _audit(rig: Rig, backed_up: dict[str, str], accepted: dict[str, str]) -> list[str]:
     with rig.database() as database:
         all_of_it = rig.evidence(accepted, database)
-        lost = list(laws.lost_events(all_of_it))
         broken = [
             *laws.lost_events(rig.evidence(backed_up, database)),
             *laws.wrong_fan_out(all_of_it),
             *laws.unaccounted(all_of_it),
             *laws.still_owed(all_of_it),
         ]
-    print(f"accepted before the backup's end: {len(backed_up):,}, all of them must be there")
-    print(f"accepted before the kill: {len(accepted):,}, lost with the archive's tail: {len(lost)}")
     command = [sys.executable, "manage.py", "audit"]
-    audited = subprocess.run(command, env=dict(rig.stack.settings), check=False)
+    audited = subprocess.run(
+        command, env=dict(rig.stack.settings), check=False, stdout=subprocess.DEVNULL
+    )
     return broken + ([] if audited.returncode == 0 else ["manage.py audit found a broken law"])
 
 
@@ -174,18 +194,16 @@ def _kill(process: psutil.Process) -> None:
         return
 
 
-def main() -> int:
-    """1 if a law was broken."""
+def run() -> Outcome:
+    """On a stack of its own."""
     with (
         TemporaryDirectory(prefix="redrive-recovery-") as folder,
         Rig(Path(folder), apart=False) as rig,
     ):
-        broken = drill(rig)
-    for words in broken[:10]:
-        print(f"BROKEN  {words}")
-    print("recovered, nothing promised was lost" if not broken else "the recovery failed")
-    return 1 if broken else 0
+        return drill(rig)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    outcome = run()
+    print(line(outcome))
+    sys.exit(1 if outcome.broken else 0)

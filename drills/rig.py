@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +22,16 @@ import redis
 
 from bench.stack import Stack, free_port
 from drills.aside import Aside
+from drills.auditor import Auditor
 from drills.canaries import Canaries
-from drills.laws import Evidence, read_journal
+from drills.journal import read_journal
+from drills.laws import Evidence
 from drills.names import Names, why_not
+from drills.processes import OURS, Use, role_of, send, use_of
 from drills.producer import Producer
 from drills.proxy import Proxies, tcp, unix
 from drills.servers import Servers
+from drills.spans import Span
 from events.rules import ids
 from events.rules.ids import Prefix
 
@@ -39,6 +43,9 @@ PROFILE = {
 TIMEOUT = 2.0
 SCHEDULE = [0.2, 0.5, 1, 2, 2, 2, 2, 2, 2, 2]
 PATHS = ("/ok", "/ordered", "/flaky")
+RATE = 25.0 * min(4, os.cpu_count() or 1)
+"""Events a second of the load: a machine that cannot keep up shows nothing but that."""
+
 ENDPOINT = {"timeout": TIMEOUT, "schedule": SCHEDULE, "max_concurrency": 50}
 
 
@@ -54,6 +61,7 @@ class Rig:
 
     def __init__(self, folder: Path, *, apart: bool = True) -> None:
         self.folder = folder
+        self._received = folder / "received.jsonl"
         self.planted = Canaries()
         self.names_missing = why_not() if apart else "the servers are the stack's own"
         self.at_risk = 0
@@ -99,6 +107,8 @@ class Rig:
         workers = os.cpu_count() or 1
         self.stack = Stack(self.folder, workers=workers, extra=extra, through=through)
         self._parts.enter_context(self.stack)
+        settings = {**self.stack.settings, "DATABASE_URL": self._url("DATABASE_URL")}
+        self.auditor = self._parts.enter_context(Auditor(settings))
         for path in PATHS:
             self._subscribe(path)
 
@@ -164,8 +174,9 @@ class Rig:
         """The processes of a role that run now, found below the supervisors."""
         above = [self.stack.pid, *([self._servers.pid] if self._servers else [])]
         below = [child for pid in above for child in psutil.Process(pid).children(recursive=True)]
-        if role == "worker child":
-            return [child for parent in self.processes("worker") for child in parent.children()]
+        if role.endswith(" child"):
+            parents = self.processes(role.removesuffix(" child"))
+            return [child for parent in parents for child in parent.children()]
         return [process for process in below if role_of(process) == role]
 
     def kill(self, victims: list[psutil.Process]) -> None:
@@ -187,20 +198,26 @@ class Rig:
 
     def database(self) -> psycopg.Connection[Any]:
         """Past the proxy."""
-        url = (self._servers.urls if self._servers else self.stack.settings)["DATABASE_URL"]
-        return psycopg.connect(url, autocommit=True)
+        return psycopg.connect(self._url("DATABASE_URL"), autocommit=True)
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self.database() as database:
             return database.execute(statement.encode(), values or None).fetchall()
 
     def redis(self) -> redis.Redis:
-        url = (self._servers.urls if self._servers else self.stack.settings)["REDIS_URL"]
-        return redis.Redis.from_url(url)
+        return redis.Redis.from_url(self._url("REDIS_URL"))
 
-    def journal(self) -> list[dict[str, Any]]:
-        """What the receiver got, on every path."""
-        return read_journal(self.folder / "received.jsonl")
+    def _url(self, name: str) -> str:
+        """Of a server itself, not of the proxy before it."""
+        return (self._servers.urls if self._servers else self.stack.settings)[name]
+
+    def journal(self, *, start: int = 0) -> list[dict[str, Any]]:
+        """What the receiver got, on every path, since its journal was `start` long."""
+        return read_journal(self._received, start=start)
+
+    @property
+    def journal_size(self) -> int:
+        return self._received.stat().st_size if self._received.exists() else 0
 
     def pages(self) -> list[str]:
         """Pages that show what there is a secret to: each lane, and its last delivery and event."""
@@ -216,16 +233,36 @@ class Rig:
                 found.append(f"/events/{ids.encode(Prefix.EVENT, event)}/")
         return found
 
-    def evidence(self, accepted: dict[str, str], database: psycopg.Connection[Any]) -> Evidence:
+    def evidence(
+        self,
+        accepted: dict[str, str],
+        database: psycopg.Connection[Any],
+        opened: Sequence[Span] = (),
+    ) -> Evidence:
         received = [line for line in self.journal() if line["path"] in PATHS]
-        return Evidence(accepted, received, self.lanes, self.lease, database)
+        tries = len(SCHEDULE) + 1
+        return Evidence(accepted, received, self.lanes, self.lease, tries, opened, database)
 
-    def until_drained(self, within: float) -> float:
-        """Seconds until nothing is owed of the load; `within` if that never was."""
+    def use(self) -> dict[str, Use]:
+        """What the processes of each role hold."""
+        return {role: use_of(self.processes(role)) for role in OURS}
+
+    def owed(self) -> str:
+        """What the load is still owed, in words."""
+        rows = self.rows(
+            "SELECT s.url, o.state, count(*) FROM events_owed AS o "
+            "JOIN events_subscription AS s ON s.id = o.subscription_id "
+            "WHERE s.id = ANY(%s) GROUP BY 1, 2 ORDER BY 1, 2",
+            self.lanes,
+        )
+        return ", ".join(f"{n:,} {state} to {urlsplit(url).path}" for url, state, n in rows)
+
+    def until_drained(self, within: float) -> float | None:
+        """Seconds until nothing is owed of the load; None if that never was."""
         return self._until("subscription_id = ANY(%s)", self.lanes, within=within)
 
-    def until_caught_up(self, within: float) -> float:
-        """Seconds until nothing is owed of what was accepted up to now."""
+    def until_caught_up(self, within: float) -> float | None:
+        """Seconds until nothing is owed of what was accepted up to now; None if it stays so."""
         now = time.time()
         return self._until(
             "subscription_id = ANY(%s) AND created_at < to_timestamp(%s)",
@@ -234,7 +271,7 @@ class Rig:
             within=within,
         )
 
-    def _until(self, owed: str, *values: object, within: float) -> float:
+    def _until(self, owed: str, *values: object, within: float) -> float | None:
         began = time.monotonic()
         while time.monotonic() - began < within:
             try:
@@ -243,43 +280,4 @@ class Rig:
             except psycopg.OperationalError:
                 pass
             time.sleep(0.1)
-        return within
-
-
-def send(process: psutil.Process, number: signal.Signals) -> None:
-    """A signal, if there is still somebody to get it."""
-    try:
-        process.send_signal(number)
-    except psutil.NoSuchProcess:
-        return
-
-
-def family(pid: int) -> set[int]:
-    """A process and all that it started."""
-    try:
-        children = psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return set()
-    return {pid, *(child.pid for child in children)}
-
-
-def role_of(process: psutil.Process) -> str:
-    """What a process of the stack is, told by its command line; the first of a family only."""
-    try:
-        words, parent = process.cmdline(), process.parent()
-        above = parent.cmdline() if parent else []
-    except psutil.Error:
-        return ""
-    for role, mark in MARKS.items():
-        if mark(words) and not mark(above):
-            return role
-    return ""
-
-
-MARKS: dict[str, Callable[[list[str]], bool]] = {
-    "web": lambda words: any("granian" in word for word in words[:3]),
-    "worker": lambda words: any("celery" in word for word in words[:3]),
-    "dispatcher": lambda words: "dispatch" in words,
-    "redis": lambda words: any("valkey-server" in word for word in words[:1]),
-    "postgres": lambda words: any(word.endswith("/postgres") for word in words[:1]),
-}
+        return None

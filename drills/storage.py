@@ -8,8 +8,10 @@ import time
 
 import psycopg
 
-from drills.aside import Broken
-from drills.rig import Rig, send
+from drills.aside import Broken, until
+from drills.processes import send
+from drills.producer import NONE
+from drills.rig import Rig
 
 HOLD = 1.5
 """Seconds that a fault is let to work where it has no length of its own."""
@@ -52,8 +54,8 @@ def end_sessions(rig: Rig) -> str:
 
 
 def lock_tables(rig: Rig) -> str:
-    """A migration holds the table of deliveries for a while."""
-    began, seconds = time.monotonic(), 20.0 if rig.full else 5.0
+    """A migration holds the table of deliveries for longer than a publish waits for a lock."""
+    began, seconds = time.monotonic(), 20.0 if rig.full else 6.0
     with rig.database() as database, database.transaction():
         database.execute("LOCK TABLE events_owed IN ACCESS EXCLUSIVE MODE")
         time.sleep(seconds)
@@ -74,7 +76,10 @@ def fill_disk(rig: Rig) -> str:
         time.sleep(HOLD)
         for table in ("events_event", "events_attempt"):
             _persist(database, f"DROP TRIGGER drill_full ON {table}")
-    return f"53100 for every event and every attempt; {_refusals(rig, began)}"
+    words = _refusals(rig, began)
+    if all(one.status != 503 for one in rig.producer.since(began)):
+        raise Broken("no publish was refused, though none could be stored")
+    return f"53100 for every event and every attempt; {words}"
 
 
 def _persist(database: psycopg.Connection[object], change: str) -> None:
@@ -107,9 +112,20 @@ def _answers(rig: Rig) -> bool:
 
 
 def _refusals(rig: Rig, since: float) -> str:
-    """What producers were answered meanwhile: 503, or nothing at all, and never another error."""
-    statuses = [answer.status for answer in rig.producer.since(since)]
-    wrong = sorted({status for status in statuses if status not in (200, 202, 503, 429)})
+    """What producers were told meanwhile: 503 and when to come back, and never anything else.
+
+    Or nothing but 202, where nobody had to be refused; a publish that is not answered is a failure.
+    """
+    over = time.monotonic()
+    until("an accepted publish", lambda: any(one.accepted for one in rig.producer.since(over)))
+    answers = rig.producer.since(since)
+    wrong = sorted({one.status for one in answers if one.status not in (200, 202, 503, 429)})
     if wrong:
-        raise Broken(f"producers were answered {wrong}")
-    return f"{statuses.count(503)} publishes were answered 503"
+        raise Broken(f"producers were answered {wrong} ({NONE}: not at all)")
+    refused = [one for one in answers if one.status == 503]
+    if without := sum(one.retry_after is None for one in refused):
+        raise Broken(f"{without} publishes were answered 503 without Retry-After")
+    longest = max((one.took for one in answers), default=0.0)
+    if not refused:
+        return f"no publish had to be refused, the longest took {longest:.1f} s"
+    return f"{len(refused)} publishes were answered 503 with Retry-After"

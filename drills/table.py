@@ -11,10 +11,12 @@ HEAD = ("fault", "what happened", "recovered", "ledger", "receivers saw")
 
 
 def line(outcome: Outcome) -> str:
-    """What is printed as soon as a drill is over."""
+    """What is printed as soon as a drill is over: the seconds to recover, and all of it."""
     verdict = "not run" if outcome.not_run else "BROKEN" if outcome.broken else "held"
     seen = outcome.not_run or outcome.seen
-    first = f"{verdict:8}{outcome.fault:34}{outcome.recovered:6.1f} s  {seen}"
+    first = (
+        f"{verdict:8}{outcome.fault:34}{outcome.recovered:6.1f} s  {outcome.took:6.1f} s  {seen}"
+    )
     return "\n".join([first, *(f"        BROKEN LAW: {words}" for words in outcome.broken)])
 
 

@@ -12,7 +12,7 @@ import redis
 from playwright.sync_api import WebSocketRoute, expect
 
 from bench.stack import Stack
-from drills.rig import role_of
+from drills.processes import role_of
 from tests.browser.people import People
 from tests.browser.test_live import frames, live, stat, title_of
 from tests.browser.world import World, publish

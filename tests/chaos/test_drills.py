@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drills.drill import Drill, Fault
+from drills.drill import QUICK_LOAD, Drill, Fault
 from drills.faults import QUICK
 from drills.rig import Rig
 
@@ -22,7 +22,7 @@ def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
 
 @pytest.mark.parametrize("fault", QUICK, ids=lambda fault: fault.name)
 def test_nothing_accepted_is_lost_and_every_law_holds_after(fault: Fault, drill: Drill) -> None:
-    outcome = drill.run(fault, seconds=1.0)
+    outcome = drill.run(fault, seconds=QUICK_LOAD)
 
     if outcome.not_run:
         pytest.skip(outcome.not_run)
