@@ -10,6 +10,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
+from dlq.console import places
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order
 from dlq.select import Criteria
@@ -62,6 +63,15 @@ class ReplayForm(forms.Form):
     group = forms.UUIDField(required=False, widget=forms.HiddenInput)
     replay = IdField(Prefix.REPLAY, widget=forms.HiddenInput)
     ids = forms.CharField(required=False, widget=forms.HiddenInput, max_length=40_000)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        given = self.data or self.initial
+        if given.get("source") == ReplaySource.EVENTS and given.get("ids"):
+            offered = places.offered(given["ids"])
+            if offered:
+                self.fields["target"].widget = forms.Select(choices=offered)
+                self.fields["target"].help_text = "One subscription: others stay as they are."
 
     def clean_target(self) -> UUID | None:
         target: UUID | None = self.cleaned_data["target"]

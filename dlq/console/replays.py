@@ -99,6 +99,9 @@ def replay_new(request: HttpRequest) -> HttpResponse:
         return _start(request)
     if not request.GET:
         return _shown(request, ReplayForm(initial=_initial()))
+    if request.GET.get("ids") and "target" not in request.GET and _of_events(request):
+        # It comes from an event: nobody has been asked yet where to send it.
+        return _shown(request, ReplayForm(initial={**_initial(), **request.GET.dict()}))
     form = ReplayForm({**_initial(), **request.GET.dict()})
     if not form.is_valid():
         return _shown(request, form)
@@ -155,6 +158,10 @@ def _shown(
         "hidden": form.as_posted(order, digest=found.digest) if order and found else {},
     }
     return render(request, "dlq/replay_new.html", context, status=status)
+
+
+def _of_events(request: HttpRequest) -> bool:
+    return request.GET.get("source") == ReplaySource.EVENTS
 
 
 def _initial() -> dict[str, Any]:

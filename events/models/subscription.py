@@ -48,6 +48,10 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """A key of one tenant sees that tenant's subscriptions only."""
         return self.existing() if tenant is None else self.existing().filter(tenant=tenant)
 
+    def getting(self, tenant: str | None) -> Self:
+        """Those that may get events of a tenant: its own, and the operators' taps."""
+        return self.existing().filter(Q(tenant=None) | Q(tenant=tenant))
+
     def flowing(self) -> Self:
         """Those whose lanes hand out what is due."""
         return self.filter(state=SubscriptionState.ACTIVE, lane__state=BreakerState.CLOSED)
