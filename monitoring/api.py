@@ -63,12 +63,16 @@ class StatusShown(BaseModel):
 
 @router.get("/status", auth=READ, response=StatusShown)
 def read_status(request: Request) -> StatusShown:
-    """Depth, ledger, processes and load, of one moment."""
+    """Depth and ledger of the moment `at`, processes and load of now.
+
+    Without a tenant `at` is that of the newest sample, about a second ago.
+    """
     found = status(tenant=request.auth.tenant)
+    counted = found.counted
     return StatusShown(
-        at=found.at,
-        depth=DepthShown(**asdict(found.depth)),
-        ledger=LedgerShown(**asdict(found.ledger), unaccounted=found.ledger.unaccounted),
+        at=counted.at,
+        depth=DepthShown(**asdict(counted.depth)),
+        ledger=LedgerShown(**asdict(counted.ledger), unaccounted=counted.ledger.unaccounted),
         dead_letters=found.dead_letters,
         fan_outs=found.fan_outs,
         processes=dict(found.processes),

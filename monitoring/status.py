@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 from django.db.models import Sum
+from django.db.models.functions import Now
 
 from dlq.models import Signature
 from events import load, statements
 from events.models import FanOut, Heartbeat, LoadLevel
 from events.models.process import Role
+from monitoring.depth import Totals
+from monitoring.models import Sample
 from monitoring.parts import Known, known
+
+FRESH = timedelta(seconds=10)
+"""A younger sample is what the status of all tenants is read from: counting costs with what waits.
+
+Without a dispatcher there is none, and it is counted.
+"""
 
 # One statement, so that ledger and count are of one moment: a difference then means a loss. It
 # counts what is owed, which costs with what waits, not with what is stored. Lanes that nothing
-# can be claimed from park their deliveries; those that a probe may try now do not.
+# can be claimed from park their deliveries; those that a probe may try now do not. Not one
+# statement with a condition for both: its plan would be the one of the worse.
 COUNTS = """
 WITH owed AS (
     SELECT o.state, o.due_at,
@@ -25,7 +35,7 @@ WITH owed AS (
     FROM events_owed AS o
     LEFT JOIN events_subscription AS s ON s.id = o.subscription_id
     LEFT JOIN events_lane AS lane ON lane.subscription_id = o.subscription_id
-    WHERE %(tenant)s::text IS NULL OR o.owner = %(tenant)s::text
+    WHERE {owed}
 ), depth AS (
     SELECT count(*) AS owed,
         count(*) FILTER (WHERE state = 'in_flight') AS in_flight,
@@ -40,10 +50,12 @@ WITH owed AS (
         coalesce(sum(dead), 0)::int8 AS dead,
         coalesce(sum(cancelled), 0)::int8 AS cancelled
     FROM events_ledgerentry
-    WHERE %(tenant)s::text IS NULL OR tenant = %(tenant)s::text
+    WHERE {ledger}
 )
 SELECT depth.*, ledger.*, now() AS at FROM depth CROSS JOIN ledger
 """
+OF_ALL = COUNTS.format(owed="true", ledger="true")
+OF_TENANT = COUNTS.format(owed="o.owner = %(tenant)s", ledger="tenant = %(tenant)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +85,19 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """`processes` are those alive by role; `alone` says that a dispatcher delivers by itself."""
+class Counted:
+    """Depth and ledger of one moment."""
 
     at: datetime
     depth: Depth
     ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`processes` are those alive by role; `alone` says that a dispatcher delivers by itself."""
+
+    counted: Counted
     dead_letters: int
     fan_outs: int
     processes: Mapping[str, int]
@@ -89,18 +108,40 @@ class Status:
 
 def status(*, tenant: str | None) -> Status:
     """As of now, of one tenant's deliveries; None for all of them."""
-    row = statements.rows(COUNTS, {"tenant": tenant})[0]
+    counted = _counted(tenant) if tenant is not None else _sampled() or _counted(None)
     alive = list(Heartbeat.objects.alive().values_list("role", "load"))
     letters = Signature.objects.with_open().seen_by(tenant).order_by()
     counts = Counter(role for role, _ in alive)
     return Status(
-        at=row.at,
-        depth=Depth(row.pending, row.in_flight, row.parked, row.oldest_due),
-        ledger=Ledger(row.created, row.delivered, row.dead, row.cancelled, row.owed),
+        counted=counted,
         dead_letters=letters.aggregate(n=Sum("open"))["n"] or 0,
         fan_outs=FanOut.objects.count(),
         processes={role: counts[role] for role in Role},
         alone=any(carried.get("alone") for _, carried in alive),
         load=load.current(),
         parts=known(),
+    )
+
+
+def _sampled() -> Counted | None:
+    """From the newest sample, if that is fresh."""
+    sample = Sample.objects.ticks().filter(at__gt=Now() - FRESH).order_by("-id").first()
+    if sample is None or "ledger" not in sample.totals:
+        return None
+    totals = Totals(**sample.totals["ledger"])
+    oldest = None if sample.oldest is None else sample.at - timedelta(seconds=sample.oldest)
+    return Counted(
+        sample.at,
+        Depth(sample.due + sample.waiting, sample.in_flight, sample.parked, oldest),
+        Ledger(**asdict(totals), owed=totals.owed - (sample.unaccounted or 0)),
+    )
+
+
+def _counted(tenant: str | None) -> Counted:
+    sql = OF_ALL if tenant is None else OF_TENANT
+    row = statements.rows(sql, {} if tenant is None else {"tenant": tenant})[0]
+    return Counted(
+        row.at,
+        Depth(row.pending, row.in_flight, row.parked, row.oldest_due),
+        Ledger(row.created, row.delivered, row.dead, row.cancelled, row.owed),
     )

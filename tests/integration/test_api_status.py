@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
@@ -23,7 +25,8 @@ from events.models import FanOut, LedgerEntry, OwedDelivery
 from events.models.process import Role
 from events.rules.outcome import Responded
 from events.uuids import new_uuid
-from monitoring import probes
+from monitoring import probes, samples
+from monitoring.models import Sample
 from tests import make
 from tests.make import ACTOR
 from tests.rest import operator
@@ -93,6 +96,20 @@ def test_what_nothing_can_be_claimed_of_is_parked_and_not_overdue() -> None:
     operate.resume(actor=ACTOR, subscription=to.id)
     operate.open_breaker(actor=ACTOR, subscription=to.id, seconds=60)
     assert told()["depth"]["parked"] == 1
+
+
+def test_a_fresh_sample_is_told_and_an_old_one_is_counted_anew() -> None:
+    to = make.subscription()
+    make.backlog(to, 3)
+    sample = samples.take(None)
+    make.owed(to)
+    found = told()
+    assert found["at"].startswith(f"{sample.at:%Y-%m-%dT%H:%M:%S}")
+    assert (found["ledger"]["created"], found["ledger"]["owed"]) == (3, 3)
+    assert (found["depth"]["pending"], found["ledger"]["unaccounted"]) == (3, 0)
+    assert found["depth"]["oldest_due"] is not None
+    Sample.objects.update(at=F("at") - timedelta(seconds=11))
+    assert told()["ledger"]["created"] == 4
 
 
 def test_a_waiting_test_does_not_break_the_count() -> None:

@@ -32,6 +32,8 @@ from events.publish import Identity, publish
 from events.rules.outcome import Responded
 from events.rules.states import DeliveryState
 from events.uuids import new_uuid
+from monitoring import samples
+from monitoring.status import status
 from tests import make
 
 # Ids of today: UUIDv7 of now and a number.
@@ -197,6 +199,14 @@ def test_the_age_of_the_backlog_is_one_probe_a_lane(plans: Plans) -> None:
     plan = plans(load.measure)
     uses(plan, "owed_lane")
     assert pages(plan) < 1_000
+
+
+def test_a_status_reads_a_sample_or_what_one_tenant_is_owed(plans: Plans, filled: Filled) -> None:
+    some = OwedDelivery.objects.order_by("id").values_list("id", flat=True)[:20]
+    OwedDelivery.objects.filter(id__in=list(some)).update(owner="acme")
+    uses(plans(lambda: status(tenant="acme")), "owed_owner")
+    samples.take(None)
+    uses(plans(lambda: status(tenant=None)))
 
 
 def test_a_publish_touches_what_it_writes_and_its_identities(plans: Plans) -> None:
