@@ -103,10 +103,14 @@ async def _forward(slot: Slot, send: Send) -> None:
 
 
 async def _wait(slot: Slot, hinted: float) -> None:
-    """Until there is something to send, or a hint that was held back may go."""
-    left = hinted + HINTED - time.monotonic()
+    """Until there is something to send, or a hint that was held back may go.
+
+    Nothing goes to a tab that is hidden, so its hint waits for it to come back, however long.
+    """
+    left = max(hinted + HINTED - time.monotonic(), 0.01)
+    held_back = slot.changed and not slot.paused
     try:
-        await asyncio.wait_for(slot.ready.wait(), max(left, 0.01) if slot.changed else None)
+        await asyncio.wait_for(slot.ready.wait(), left if held_back else None)
     except TimeoutError:
         return
 

@@ -131,16 +131,21 @@ class Hub:
                 log.warning("the pulse said %s, which nobody here knows", unknown)
 
     async def _listen(self) -> None:
+        """Never ends: a hub that hears nothing would leave its viewers to poll until a restart."""
         layer = get_channel_layer()
+        # One for good: what is sent to a channel that nobody reads any more would be kept.
+        channel = ""
         while True:
             try:
-                channel = await layer.new_channel()
+                channel = channel or await layer.new_channel()
                 await layer.group_add(pulse.GROUP, channel)
                 while True:
                     self.hear(await layer.receive(channel))
             except pulse.LOST as error:
                 log.warning("the pulse is not heard, viewers poll: %s", error)
-                await asyncio.sleep(AGAIN)
+            except Exception:
+                log.exception("the pulse said what nobody here understands")
+            await asyncio.sleep(AGAIN)
 
     async def _renew(self) -> None:
         while True:
@@ -149,6 +154,8 @@ class Hub:
                 await asyncio.to_thread(self._watched.renew, watched, now=time.time())
             except pulse.LOST as error:
                 log.warning("what is watched is not kept: %s", error)
+            except Exception:
+                log.exception("what is watched is not kept")
             # Whoever has just come would otherwise miss what changes until the next turn.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), RENEW)
