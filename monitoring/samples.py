@@ -156,15 +156,21 @@ def _counted(look: Depth, now: datetime) -> dict[str, Any]:
 
 
 def _carried(last: Sample, totals: Totals) -> dict[str, Any]:
-    """Between two looks the ledger moves on; what it says more or less is owed is due."""
-    rest = last.waiting + last.parked + last.in_flight
+    """Between two looks the ledger moves on, and its terms must still sum.
+
+    Parked is what moves least and keeps its number as far as that much is owed, then what waits,
+    then what is in flight; all the rest is due.
+    """
+    left = owed = max(0, totals.owed - (last.unaccounted or 0))
+    split = {}
+    for term in ("parked", "waiting", "in_flight"):
+        split[term] = min(getattr(last, term), left)
+        left -= split[term]
     return {
-        "due": max(0, totals.owed - rest),
-        "waiting": last.waiting,
-        "parked": last.parked,
-        "in_flight": last.in_flight,
+        **split,
+        "due": left,
         "oldest": last.oldest,
-        "unaccounted": last.unaccounted,
+        "unaccounted": totals.owed - owed,
         "checked_at": last.checked_at,
         "totals": {"ledger": asdict(totals), "cost": last.totals["cost"]},
         "lanes": last.lanes,
