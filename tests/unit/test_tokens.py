@@ -78,3 +78,10 @@ def test_a_word_means_one_thing_for_each_kind_of_subject() -> None:
     assert look_of("healthy") is HEALTHY
     assert look_of("failing") is FAILING
     assert look_of("never_heard_of").word == "never heard of"
+
+
+def test_every_variable_that_a_sheet_names_has_a_value_and_every_value_is_used() -> None:
+    sheets = "".join(sheet.read_text() for sheet in CSS.glob("*.css"))
+    named = set(re.findall(r"var\(--([a-z0-9-]+)", sheets))
+    given = set(re.findall(r"--([a-z0-9-]+):", sheets))
+    assert named == given
