@@ -14,9 +14,14 @@ from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 
+from dlq.models import Replay
 from events import statements
+from monitoring.models.sample import SECONDS_KEPT
 
 POINTS = 60
+MARKED = 100
+"""Replays that are marked at most."""
+
 WIDTH, HEIGHT = 600.0, 120.0
 
 RANGES = {
@@ -34,7 +39,7 @@ SELECT date_bin(make_interval(secs => %(width)s), at, %(start)s::timestamptz) AS
     sum(p50 * attempts) / nullif(sum(attempts) FILTER (WHERE p50 IS NOT NULL), 0) AS p50,
     sum(p95 * attempts) / nullif(sum(attempts) FILTER (WHERE p95 IS NOT NULL), 0) AS p95,
     max(p99) AS p99, avg(in_flight) AS in_flight, avg(due) AS due, avg(waiting) AS waiting,
-    avg(parked) AS parked, max(open) AS open
+    avg(parked) AS parked, coalesce(max(oldest), 0) AS oldest, max(open) AS open
 FROM monitoring_sample WHERE at >= %(start)s AND at < %(end)s
 GROUP BY 1 ORDER BY 1
 """
@@ -53,7 +58,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`rows` hold a time and the value of each line, newest last; `marks` are x of openings."""
+    """`rows` hold a time and the value of each line, newest last.
+
+    `marks` are the x at which a breaker opened, `replays` those at which a replay began.
+    """
 
     key: str
     title: str
@@ -62,43 +70,70 @@ class Chart:
     lines: Sequence[Line]
     rows: Sequence[tuple[datetime, Sequence[float | None]]]
     marks: Sequence[int]
+    replays: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the charts show; `width` is the seconds of one point."""
+    """What the charts show at `now`; `width` is the seconds of one point.
+
+    Of what is old there is one sample a minute: points closer than that would leave false gaps.
+    """
 
     start: datetime
     end: datetime
+    now: datetime
 
     @property
     def width(self) -> float:
-        return max(1.0, (self.end - self.start).total_seconds() / POINTS)
+        least = 60.0 if self.start < self.now - SECONDS_KEPT else 1.0
+        return max(least, self._seconds / POINTS)
+
+    @property
+    def points(self) -> int:
+        return min(POINTS, max(2, math.ceil(self._seconds / self.width)))
+
+    @property
+    def _seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+    def place(self, at: datetime) -> int:
+        """The point that a moment belongs to."""
+        return int((at - self.start).total_seconds() / self.width)
 
 
 def charts(span: Span) -> list[Chart]:
-    """Throughput, latency and backlog over a span."""
+    """Throughput, latency, backlog and its age over a span."""
     rows = statements.rows(BINS, {"start": span.start, "end": span.end, "width": span.width})
     by_place = {round((row.at - span.start).total_seconds() / span.width): row for row in rows}
-    bins = [by_place.get(place) for place in range(POINTS)]
-    times = [span.start + timedelta(seconds=span.width * place) for place in range(POINTS)]
-    marks = _openings(bins)
+    bins = [by_place.get(place) for place in range(span.points)]
+    place = Place(
+        times=[span.start + timedelta(seconds=span.width * one) for one in range(span.points)],
+        marks=_openings(bins),
+        replays=_replays(span),
+    )
     return [
         _lines(
             ("throughput", "Throughput", "per second"),
-            [("accepted", "parked"), ("delivered", "healthy"), ("failed tries", "failing")],
+            [
+                ("accepted", "parked"),
+                ("delivered", "healthy"),
+                ("failed, theirs", "failing"),
+                ("failed, ours", "half-open"),
+            ],
             [
                 _column(bins, lambda row: float(row.accepted) / row.span),
                 _column(bins, lambda row: float(row.delivered) / row.span),
-                _column(bins, lambda row: float(row.failures + row.ours) / row.span),
+                _column(bins, lambda row: float(row.failures) / row.span),
+                _column(bins, lambda row: float(row.ours) / row.span),
             ],
-            (times, marks),
+            place,
         ),
         _lines(
             ("latency", "Publish to delivered", "ms"),
             [("p50", "healthy"), ("p95", "parked"), ("p99", "half-open")],
             [_column(bins, attrgetter(name)) for name in ("p50", "p95", "p99")],
-            (times, marks),
+            place,
             logarithmic=True,
         ),
         _stack(
@@ -113,14 +148,28 @@ def charts(span: Span) -> list[Chart]:
                 [None if n is None else float(n) for n in _column(bins, attrgetter(name))]
                 for name in ("in_flight", "due", "waiting", "parked")
             ],
-            (times, marks),
+            place,
+        ),
+        _lines(
+            ("oldest", "Oldest that is due", "waited"),
+            [("oldest due", "degraded")],
+            [_column(bins, attrgetter("oldest"))],
+            place,
         ),
     ]
 
 
 Column = list[float | None]
 Names = tuple[str, str, str]
-Place = tuple[Sequence[datetime], Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """When each point is, and what is marked where."""
+
+    times: Sequence[datetime]
+    marks: Sequence[int]
+    replays: Sequence[int]
 
 
 def _column(bins: Sequence[Any], value: Callable[[Any], float | None]) -> Column:
@@ -134,9 +183,15 @@ def _openings(bins: Sequence[Any]) -> list[int]:
     for place, row in enumerate(bins):
         if row is not None:
             if row.open > before and place:
-                found.append(_x(place))
+                found.append(_x(place, len(bins)))
             before = row.open
     return found
+
+
+def _replays(span: Span) -> list[int]:
+    begun = Replay.objects.filter(created_at__gte=span.start, created_at__lt=span.end)
+    times = begun.order_by("-created_at").values_list("created_at", flat=True)[:MARKED]
+    return sorted({_x(span.place(at), span.points) for at in times})
 
 
 def _lines(
@@ -179,9 +234,8 @@ def _stack(
 def _chart(
     names: Names, top: float, lines: Sequence[Line], columns: Sequence[Column], place: Place
 ) -> Chart:
-    times, marks = place
-    rows = list(zip(times, zip(*columns, strict=True), strict=True))
-    return Chart(*names, top=top, lines=lines, rows=rows, marks=marks)
+    rows = list(zip(place.times, zip(*columns, strict=True), strict=True))
+    return Chart(*names, top, lines, rows, place.marks, place.replays)
 
 
 def _plus(low: float | None, value: float | None) -> float | None:
@@ -205,14 +259,17 @@ def _round_up(value: float, *, decade: bool = False) -> float:
     return next(power * step for step in steps if power * step >= value)
 
 
-def _x(place: int) -> int:
-    return round(place * WIDTH / (POINTS - 1))
+def _x(place: int, points: int) -> int:
+    return round(place * WIDTH / (points - 1))
 
 
 def _paths(column: Column, height: Callable[[float], float]) -> list[str]:
     paths = []
     for stretch in _stretches(column):
-        steps = [f"{_x(place)} {HEIGHT - height(value) * HEIGHT:.0f}" for place, value in stretch]
+        steps = [
+            f"{_x(place, len(column))} {HEIGHT - height(value) * HEIGHT:.0f}"
+            for place, value in stretch
+        ]
         # A stretch of one point would draw nothing: a short dash shows that it is there.
         paths.append("M" + "L".join(steps) + ("h2" if len(steps) == 1 else ""))
     return paths
@@ -221,8 +278,10 @@ def _paths(column: Column, height: Callable[[float], float]) -> list[str]:
 def _areas(column: Column, top: float) -> list[str]:
     paths = []
     for stretch in _stretches(column):
-        steps = [f"{_x(place)} {HEIGHT - value / top * HEIGHT:.0f}" for place, value in stretch]
-        first, last = _x(stretch[0][0]), _x(stretch[-1][0])
+        places = [_x(place, len(column)) for place, _ in stretch]
+        heights = [HEIGHT - value / top * HEIGHT for _, value in stretch]
+        steps = [f"{x} {y:.0f}" for x, y in zip(places, heights, strict=True)]
+        first, last = places[0], places[-1]
         paths.append(f"M{first} {HEIGHT:.0f}L" + "L".join(steps) + f"L{last} {HEIGHT:.0f}Z")
     return paths
 

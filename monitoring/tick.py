@@ -58,7 +58,7 @@ def tick() -> None:
     pulse.send_frame(sample.id, changed | {"pulse": html["pulse"]})
     if _shown.ticks % CHARTS == 1:
         # Apart, because they are two thirds of all bytes.
-        span = Span(sample.at - RANGES["20m"], sample.at)
+        span = Span(sample.at - RANGES["20m"], sample.at, sample.at)
         drawn = {"head": sample, **overview.chart_context(span)}
         pulse.send_frame(sample.id, overview.render(overview.CHARTS, drawn))
 

@@ -20,7 +20,7 @@ def live(request: HttpRequest) -> HttpResponse:
         html = overview.render(overview.HEAD, {"head": sample})
         return HttpResponse("".join(html.values()))
     now = timezone.now()
-    span = Span(now - RANGES["20m"], now)
+    span = Span(now - RANGES["20m"], now, now)
     context = overview.gather(sample, now) | overview.chart_context(span)
     parts = overview.HEAD | overview.PARTS | overview.CHARTS
     return HttpResponse("".join(overview.render(parts, context).values()))

@@ -32,10 +32,10 @@ def _asked(request: HttpRequest, now: datetime) -> tuple[str, Span]:
     """The range of the charts: a named one, or `?from=` and `?to=`."""
     start, end = _moment(request, "from"), _moment(request, "to")
     if start and end and start < min(end, now):
-        return "", Span(start, min(end, now))
+        return "", Span(start, min(end, now), now)
     name = request.GET.get("range", LIVE)
     name = name if name in RANGES else LIVE
-    return name, Span(now - RANGES[name], now)
+    return name, Span(now - RANGES[name], now, now)
 
 
 def _moment(request: HttpRequest, name: str) -> datetime | None:

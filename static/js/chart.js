@@ -58,7 +58,12 @@
     location.assign(`${location.pathname}?${query}`);
   });
   document.addEventListener("htmx:oobAfterSwap", () => {
-    if (!drag) for (const [id, place] of pointed) point(document.getElementById(id), place);
+    if (drag) return;
+    for (const [id, place] of pointed) {
+      const figure = document.getElementById(id);
+      figure.querySelector("[data-readout]").setAttribute("aria-live", "off");
+      point(figure, Math.min(place, rowsOf(figure).length - 1));
+    }
   });
   document.addEventListener("keydown", (event) => {
     const figure = event.target.closest?.(".plot")?.closest("[data-chart]");
@@ -66,6 +71,8 @@
     if (!figure || !step) return;
     event.preventDefault();
     const last = rowsOf(figure).length - 1;
+    // Read out when the reader asks, not when a frame brings other values.
+    figure.querySelector("[data-readout]").setAttribute("aria-live", "polite");
     point(figure, Math.max(0, Math.min(last, (pointed.get(figure.id) ?? last) + step)));
   });
 })();
