@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.template.loader import render_to_string
 
 from dlq.models import Replay, Signature
+from events.console.lanes import standing_of
 from events.models import Subscription
 from events.rules import ids
 from events.rules.ids import Prefix
@@ -87,6 +88,7 @@ def gather(sample: Sample | None, now: datetime) -> dict[str, Any]:
     wanted = {_uuid(lane["id"]): lane for lane in sample.lanes}
     known = _subscriptions({*wanted, *(group.subscription for group in signatures)})
     health = health_of(wanted, now)
+    breakers = _not_closed(known.values())
     return {
         "head": sample,
         "ledger": sample.totals["ledger"],
@@ -96,7 +98,8 @@ def gather(sample: Sample | None, now: datetime) -> dict[str, Any]:
             for one, lane in wanted.items()
             if one in known
         ],
-        "breakers": _not_closed(known.values()),
+        "breakers": breakers,
+        "standings": standing_of(one.id for one in breakers[:NEWEST]),
         "groups": [Group(group, known.get(group.subscription)) for group in signatures],
         "replays": list(Replay.objects.running().before(None)[:NEWEST]),
         "now": now,

@@ -24,7 +24,7 @@ from dlq.models import DeadLetter, JobState, LetterJob, LetterVerb, Signature
 from dlq.select import Criteria
 from dlq.settle import Discarded
 from events.console.inputs import MomentField
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.named import subscriptions_of
 from events.console.paging import TooLate, in_time
 from events.console.person import actor_of
@@ -135,7 +135,7 @@ def letter_job(request: HttpRequest, job: UUID) -> HttpResponse:
         "job": row,
         "undo": _undo(row.moment) if row.moment and row.verb == LetterVerb.DISCARD else "",
     }
-    return render_live(request, "dlq/letter_job.html", "dlq/_letter_job.html", context)
+    return render_again(request, "dlq/letter_job.html", context)
 
 
 @require_POST

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
@@ -19,7 +19,7 @@ from dlq.select import Criteria
 from events.console.exchange import attempts_of, exchange_of
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, IdField, MomentField, PatternField
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.named import Named, named, subscriptions_of
 from events.console.paging import page_of
 from events.console.person import may_operate
@@ -90,7 +90,7 @@ def dead_letters(request: HttpRequest) -> HttpResponse:
         "groups": groups_of(request),
         "jobs": LetterJob.objects.running(),
     }
-    return render(request, "dlq/groups.html", context)
+    return render_again(request, "dlq/groups.html", context)
 
 
 @require_GET
@@ -108,7 +108,7 @@ def letters(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "page": page,
         "rows": named(page.rows),
     }
-    return render(request, "dlq/letters.html", context)
+    return render_again(request, "dlq/letters.html", context)
 
 
 @require_GET
@@ -129,7 +129,7 @@ def group(request: HttpRequest, group: UUID) -> HttpResponse:
         "rows": [Named(letter, to) for letter in page.rows],
         "sample": sample,
     }
-    return render(request, "dlq/group.html", context)
+    return render_again(request, "dlq/group.html", context)
 
 
 @require_GET
@@ -150,7 +150,7 @@ def dead_letter(request: HttpRequest, letter: UUID) -> HttpResponse:
         "attempts": attempts,
         "exchange": chosen and exchange_of(chosen, event, to, values=may_operate(request)),
     }
-    return render_live(request, "dlq/letter.html", "dlq/_letter.html", context)
+    return render_again(request, "dlq/letter.html", context)
 
 
 def _sample(letter: UUID, *, values: bool) -> object:

@@ -19,7 +19,7 @@ from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.named import subscriptions_of
 from events.console.paging import TooLate, page_of
 from events.console.person import actor_of
@@ -38,7 +38,7 @@ def replays(request: HttpRequest) -> HttpResponse:
         "lede": "Jobs that send again what failed, or what the event log holds.",
         "page": page_of(request, Replay.objects.all()),
     }
-    return render(request, "dlq/replays.html", context)
+    return render_again(request, "dlq/replays.html", context)
 
 
 @require_GET
@@ -55,7 +55,7 @@ def replay(request: HttpRequest, replay: UUID) -> HttpResponse:
         "target": subscriptions_of([row.target] if row.target else []).get(row.target or row.id),
         "criteria": {name: value for name, value in row.criteria.items() if value},
     }
-    return render_live(request, "dlq/replay.html", "dlq/_replay.html", context)
+    return render_again(request, "dlq/replay.html", context)
 
 
 @require_POST

@@ -16,7 +16,7 @@ from events import bulk as engine
 from events.bulk import Order
 from events.console.bulk_form import BulkForm
 from events.console.bulk_plan import DryRun, Progress, asked_for, dry_run, progress_of
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.paging import TooLate, page_of
 from events.console.person import actor_of
 from events.models import BulkJob
@@ -37,7 +37,7 @@ def bulk_jobs(request: HttpRequest) -> HttpResponse:
         "lede": "Retries and cancels of many deliveries at once.",
         "page": page_of(request, BulkJob.objects.all()),
     }
-    return render(request, "events/bulk_jobs.html", context)
+    return render_again(request, "events/bulk_jobs.html", context)
 
 
 @require_GET
@@ -53,7 +53,7 @@ def bulk_job(request: HttpRequest, bulk: UUID) -> HttpResponse:
         "progress": progress,
         "criteria": asked_for(row),
     }
-    return render_live(request, "events/bulk_job.html", "events/_bulk_job.html", context)
+    return render_again(request, "events/bulk_job.html", context)
 
 
 @require_POST

@@ -16,7 +16,7 @@ from events.console import exchange, fresh
 from events.console.acting import act
 from events.console.delivery_filters import DeliveryFilters, criteria_of
 from events.console.export import Columns, file_of, wants_file
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.named import named
 from events.console.paging import MOST_COUNTED, page_of
 from events.console.person import actor_of, may_operate
@@ -102,10 +102,9 @@ def delivery(request: HttpRequest, delivery: UUID) -> HttpResponse:
     event = Event.objects.filter(id=row.event).first()
     attempts, chosen = exchange.attempts_of(row.id, request.GET.get("attempt"))
     [life] = lives_of([row], {row.id: attempts})
-    return render_live(
+    return render_again(
         request,
         "events/delivery.html",
-        "events/_delivery.html",
         {
             "title": f"Delivery {row.public_id}",
             "watch": [row.public_id],

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from events.console import fresh, why
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, MomentField, PatternField, equal
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.paging import page_of
 from events.console.person import may_operate
 from events.console.said import file_of_said, page_of_said
@@ -146,7 +146,7 @@ def event(request: HttpRequest, event: UUID) -> HttpResponse:
         "data": text_of(row.data, row.datacontenttype) if may_operate(request) else None,
         "extensions": row.extensions if may_operate(request) else None,
     }
-    return render_live(request, "events/event.html", "events/_event.html", context)
+    return render_again(request, "events/event.html", context)
 
 
 @require_GET

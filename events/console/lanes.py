@@ -15,10 +15,10 @@ from events.rules.states import BreakerState, DeliveryState, SubscriptionState
 
 STUCK_SHOWN = 5
 
-# Counting rows would cost what a lane owes; the ledger is a few rows a lane, and exact. The oldest
-# is one probe of owed_lane a priority.
+# Counting rows would cost what a lane owes; the ledger is a few rows a lane, and exact. What is
+# due first is one probe of owed_lane a priority.
 STANDING = """
-SELECT wanted.id, ledger.*, oldest.due_at
+SELECT wanted.id, ledger.*, soonest.due_at, soonest.due_at <= now() AS due
 FROM unnest(%(ids)s::uuid[]) AS wanted(id)
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(created), 0)::bigint AS accepted,
@@ -32,21 +32,29 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT due_at FROM events_owed
         WHERE subscription_id = wanted.id AND state = 'pending' AND priority = p.priority
-          AND due_at <= now()
         ORDER BY due_at LIMIT 1) AS first
-) AS oldest
+) AS soonest
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Totals since the subscription was made; `oldest` is when its longest waiting was due."""
+    """Totals since the subscription was made.
+
+    `soonest` is when the first that waits is or was due, `due` whether that has come.
+    """
 
     accepted: int
     delivered: int
     dead: int
     cancelled: int
-    oldest: datetime | None
+    soonest: datetime | None
+    due: bool
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When its longest waiting fell due."""
+        return self.soonest if self.due else None
 
     @property
     def owed(self) -> int:
@@ -72,7 +80,9 @@ def standing_of(subscriptions: Iterable[UUID]) -> dict[UUID, Standing]:
     """One query, a handful of index rows a lane."""
     rows = statements.rows(STANDING, {"ids": list(subscriptions)})
     return {
-        row.id: Standing(row.accepted, row.delivered, row.dead, row.cancelled, row.due_at)
+        row.id: Standing(
+            row.accepted, row.delivered, row.dead, row.cancelled, row.due_at, bool(row.due)
+        )
         for row in rows
     }
 

@@ -1,4 +1,4 @@
-"""A page whose live part can be asked for alone."""
+"""Pages that are asked for again: a part for htmx, or all that may have changed on them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,24 @@ def render_live(
     request: HttpRequest, page: str, part: str, context: Mapping[str, Any]
 ) -> HttpResponse:
     """`part` for htmx, which puts it in the place of the old one; else the whole `page`."""
+    return _render(request, part if _again(request) else page, context)
+
+
+def render_again(request: HttpRequest, page: str, context: Mapping[str, Any]) -> HttpResponse:
+    """The `page`; for static/js/reread.js without header, navigation and messages.
+
+    All that is on it is then of one moment: title, verdict, buttons and rows.
+    """
+    lean = {"layout": "again.html"} if _again(request) else {}
+    return _render(request, page, {**context, **lean})
+
+
+def _again(request: HttpRequest) -> bool:
     asked = request.headers.get("HX-Request") == "true"
-    whole = not asked or request.headers.get("HX-Boosted") == "true"
-    response = render(request, page if whole else part, dict(context))
+    return asked and request.headers.get("HX-Boosted") != "true"
+
+
+def _render(request: HttpRequest, name: str, context: Mapping[str, Any]) -> HttpResponse:
+    response = render(request, name, dict(context))
     patch_vary_headers(response, ["HX-Request"])
     return response

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from events.console.live import render_live
+from events.console.live import render_again
 from events.models import ApiKey, Delivery, Event, Subscription
 from events.roles import Role, needs
 from events.rules.states import DeliveryState
@@ -36,7 +36,7 @@ def start(request: HttpRequest) -> HttpResponse:
         "address": request.build_absolute_uri("/").rstrip("/"),
         "body": BODY,
     }
-    return render_live(request, "events/start.html", "events/_start.html", context)
+    return render_again(request, "events/start.html", context)
 
 
 def _progress() -> Progress:

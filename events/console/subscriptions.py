@@ -7,7 +7,7 @@ from uuid import UUID
 from django import forms
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
@@ -15,7 +15,7 @@ from events.console import lanes
 from events.console.audit import acts_of
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, equal
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.paging import page_of
 from events.console.steering import BreakerForm, PauseForm
 from events.models import AuditEntry, Delivery, Subscription
@@ -84,7 +84,7 @@ def subscriptions(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "ids": [row.id for row in page.rows],
         "now": timezone.now(),
     }
-    return render(request, "events/subscriptions.html", context)
+    return render_again(request, "events/subscriptions.html", context)
 
 
 @require_GET
@@ -98,6 +98,7 @@ def subscription(request: HttpRequest, subscription: UUID) -> HttpResponse:
         "watch": [public],
         "row": row,
         "ids": [row.id],
+        "now": timezone.now(),
         "at": lanes.standing_of([row.id])[row.id],
         "in_flight": lanes.in_flight(row.id, most=row.max_concurrency),
         "width": min(row.max_concurrency, row.lane.ramp or row.max_concurrency),
@@ -106,6 +107,6 @@ def subscription(request: HttpRequest, subscription: UUID) -> HttpResponse:
         "deliveries": readable(Delivery.objects.filter(subscription=row.id)).order_by("-id")[:10],
         "acts": acts_of(list(AuditEntry.objects.filter(target=public)[:8])),
         "pause_form": PauseForm(),
-        "breaker_form": BreakerForm(),
+        "breaker_form": BreakerForm(auto_id="breaker_%s"),
     }
-    return render_live(request, "events/subscription.html", "events/_subscription.html", context)
+    return render_again(request, "events/subscription.html", context)

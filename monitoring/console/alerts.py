@@ -6,10 +6,11 @@ from datetime import timedelta
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from events.console.live import render_again
 from events.roles import Role, needs
 from monitoring import findings as verbs
 from monitoring.models import Finding
@@ -29,7 +30,7 @@ def findings(request: HttpRequest) -> HttpResponse:
         "past": past,
         "silences": SILENCES,
     }
-    return render(request, "monitoring/alerts.html", context)
+    return render_again(request, "monitoring/alerts.html", context)
 
 
 @require_POST

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from events.console.live import render_live
+from events.console.live import render_again
 from events.console.person import actor_of
 from events.roles import Role, needs
 from monitoring import drill_schedule
@@ -28,7 +28,7 @@ def drills(request: HttpRequest) -> HttpResponse:
         "hours": settings.REDRIVE_SAFE_DRILL_HOURS,
         "next_run": drill_schedule.next_run(),
     }
-    return render_live(request, "monitoring/drills.html", "monitoring/_drills.html", context)
+    return render_again(request, "monitoring/drills.html", context)
 
 
 @require_POST

@@ -7,8 +7,8 @@ from datetime import timedelta
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
+from events.console.live import render_again
 from events.models import ApiKey, Heartbeat, LoadLevel
 from events.models.process import GONE_AFTER, SUSPECT_AFTER
 from events.roles import Role, needs
@@ -32,7 +32,7 @@ def health(request: HttpRequest) -> HttpResponse:
             F("last_used_at").desc(nulls_last=True)
         )[:10],
     }
-    return render(request, "monitoring/health.html", context)
+    return render_again(request, "monitoring/health.html", context)
 
 
 def _state(beat: Heartbeat) -> str:

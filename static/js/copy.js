@@ -2,7 +2,6 @@
 
 // Copies an id, or the text of a block.
 (() => {
-  const said = document.getElementById("said");
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("[data-copy], [data-copy-from]");
     if (!button) return;
@@ -16,7 +15,7 @@
       return;
     }
     button.setAttribute("data-copied", "");
-    if (said) said.textContent = "Copied.";
+    document.dispatchEvent(new CustomEvent("rd:say", { detail: { sentence: "Copied.", now: true } }));
     setTimeout(() => button.removeAttribute("data-copied"), 1_500);
   });
 })();

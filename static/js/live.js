@@ -20,7 +20,6 @@
   const button = document.getElementById("live");
   const words = document.getElementById("live-words");
   const trouble = document.getElementById("trouble");
-  const said = document.getElementById("said");
   const polling = document.getElementById("polling");
   const pulse = () => document.getElementById("pulse");
   if (!button || !pulse()) return;
@@ -35,7 +34,7 @@
   let pausedAt = null;
   let ended = "";
   let hiddenTimer = 0;
-  let saidAt = -Infinity;
+  let leaving = false;
   let heldSince = 0;
   let pointerDown = false;
   const held = new Map();
@@ -80,9 +79,12 @@
 
   const source = document.querySelector("[ws-connect]")?.getAttribute("ws-connect") ?? "";
   const watched = new URLSearchParams(source.split("?")[1]).get("watch")?.split(",").filter(Boolean) ?? [];
-  const changed = (id) => htmx.trigger(document.body, `rd:changed:${id}`);
+  const changed = (id) => {
+    htmx.trigger(document.body, `rd:changed:${id}`);
+    document.dispatchEvent(new Event("rd:changed"));
+  };
+  // Paused or not: reread.js and rows.js keep what they may not show yet.
   const hint = (message) => {
-    if (pausedAt !== null) return;
     for (const id of JSON.parse(message).changed) {
       setTimeout(() => changed(id), Math.random() * 300);
     }
@@ -90,7 +92,9 @@
 
   document.body.addEventListener("htmx:wsBeforeMessage", (event) => {
     const { message } = event.detail;
-    if (message.startsWith("{")) {
+    if (leaving) {
+      event.preventDefault();
+    } else if (message.startsWith("{")) {
       event.preventDefault();
       hint(message);
     } else if (holding()) {
@@ -106,7 +110,6 @@
   });
   document.body.addEventListener("htmx:oobAfterSwap", (event) => {
     if (event.detail.target.id === "pulse") (bySocket ? heard : beat)();
-    if (event.detail.target.id === "ov-breakers") tellBreakers();
   });
 
   const beat = () => {
@@ -157,7 +160,7 @@
   };
 
   const startPolling = () => {
-    if (document.getElementById("poller") || ended) return;
+    if (document.getElementById("poller") || ended || document.hidden) return;
     document.body.append(polling.content.cloneNode(true));
     htmx.process(document.getElementById("poller"));
   };
@@ -196,7 +199,7 @@
   const watch = () => {
     release();
     show();
-    if (pausedAt !== null) stopPolling();
+    if (pausedAt !== null || document.hidden) stopPolling();
     else if (cutOff()) startPolling();
     if (!ended && document.getElementById("poller")) {
       tell("Live updates are cut off: this page asks again every 5 s. ");
@@ -210,9 +213,11 @@
   const toggle = () => {
     pausedAt = pausedAt === null ? new Date() : null;
     button.setAttribute("aria-pressed", String(pausedAt !== null));
-    say(pausedAt === null ? "Live updates go on." : "Live updates are paused.");
+    const sentence = pausedAt === null ? "Live updates go on." : "Live updates are paused.";
+    document.dispatchEvent(new CustomEvent("rd:say", { detail: { sentence, now: true } }));
     release();
     show();
+    if (pausedAt === null) document.dispatchEvent(new Event("rd:resume"));
   };
   button.addEventListener("click", toggle);
   document.addEventListener("rd:pause", toggle);
@@ -231,27 +236,23 @@
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hiddenTimer);
     if (document.hidden) {
+      stopPolling();
       hiddenTimer = setTimeout(() => socket?.readyState === 1 && socket.send("pause"), HIDDEN_FOR);
-    } else if (socket?.readyState === 1) {
-      socket.send("resume");
+      return;
     }
+    if (socket?.readyState === 1) {
+      socket.send("resume");
+      heardAt = performance.now();
+    }
+    document.dispatchEvent(new Event("rd:resume"));
   });
-
-  const say = (sentence) => {
-    if (performance.now() - saidAt < 10_000) return;
-    saidAt = performance.now();
-    said.textContent = sentence;
-  };
-  document.addEventListener("rd:say", (event) => say(event.detail));
-  const breakers = () =>
-    new Map([...document.querySelectorAll("#ov-breakers li")].map((item) => [item.id, item.querySelector("a").textContent]));
-  let known = breakers();
-  const tellBreakers = () => {
-    const now = breakers();
-    for (const [id, name] of now) if (!known.has(id)) say(`${name}: breaker open`);
-    for (const [id, name] of known) if (!now.has(id)) say(`${name}: breaker closed`);
-    known = now;
-  };
+  // What comes while the page is torn down finds its parts gone.
+  addEventListener("pagehide", () => {
+    leaving = true;
+  });
+  addEventListener("pageshow", () => {
+    leaving = false;
+  });
 
   show();
 })();

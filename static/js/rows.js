@@ -20,7 +20,12 @@
   let soon = 0;
   let turn = 0;
 
-  const resting = () => asking || pressed || document.hidden || live?.getAttribute("aria-pressed") === "true";
+  const selecting = () => {
+    const selection = document.getSelection();
+    return Boolean(selection && !selection.isCollapsed && list.contains(selection.anchorNode));
+  };
+  const away = () => document.hidden || live?.getAttribute("aria-pressed") === "true";
+  const resting = () => asking || pressed || selecting() || away();
   const query = (wanted) => {
     const found = new URLSearchParams(location.search);
     found.delete("before");
@@ -59,6 +64,7 @@
     turn += 1;
     ask(turn % REREAD_EACH === 0 ? rows : [...changed]);
   }, EVERY);
+  document.addEventListener("rd:resume", () => ask(rows));
 
   let told = "0";
   const tell = () => {
@@ -66,7 +72,7 @@
     if (!now || now.dataset.count === told) return;
     told = now.dataset.count;
     const words = now.querySelector("a")?.textContent.replace(" — show", "");
-    if (words) document.dispatchEvent(new CustomEvent("rd:say", { detail: `${words} ${what}` }));
+    if (words) document.dispatchEvent(new CustomEvent("rd:say", { detail: { sentence: `${words} ${what}.` } }));
   };
 
   // What is under a pressed pointer stays as it is.

@@ -41,7 +41,7 @@ def test_new_rows_are_a_line_above_and_neither_rows_nor_ticks_move(
     before = page.evaluate(PLACES)
     publish_many(stack, of, 4)
     expect(page.locator("#newer a")).to_have_text("4 new — show")
-    expect(page.locator("#said")).to_have_text("4 new deliveries")
+    expect(page.locator("#said")).to_have_text("4 new deliveries.")
     assert page.evaluate(PLACES) == before
     expect(box).to_be_checked()
     expect(page.locator("[data-ticked]")).to_have_text("1 ticked")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -14,9 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from events import operate
-from events.models import Subscription
+from events.models import OwedDelivery, Subscription
 from events.roles import Role
 from events.rules.outcome import Responded
+from monitoring import samples
 from monitoring.lanes import CELLS, first_cell, health_of
 from monitoring.models import LaneQuarter
 from monitoring.models.lane import BUCKETS, QUARTER
@@ -119,3 +120,25 @@ def add(many: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MANY, [many, many])
         cursor.execute("ANALYZE events_subscription")
+
+
+def test_a_breaker_says_when_it_really_probes() -> None:
+    to = make.subscription(name="Orders")
+    operate.open_breaker(actor="user:x", subscription=to.id, seconds=600)
+    client = pages.signed_in(Role.VIEWER)
+
+    def shown() -> list[str]:
+        paths = [
+            reverse("overview"),
+            reverse("subscriptions"),
+            reverse("subscription", args=[to.id]),
+        ]
+        return [pages.text_of(client.get(path)) for path in paths]
+
+    samples.take(None)
+    assert all("nothing is owed: no probe" in page for page in shown())
+    make.owed(to)
+    OwedDelivery.objects.update(due_at=timezone.now() + timedelta(hours=2))
+    assert all("probe with what is due next" in page for page in shown())
+    make.owed(to)
+    assert all("probe <time" in page for page in shown())

@@ -8,10 +8,11 @@ import pytest
 from django.urls import reverse
 
 from events import operate
-from events.models import Event
+from events.models import Delivery, Event
 from events.roles import Role
 from events.rules import ids, signing
 from events.rules.ids import Prefix
+from events.rules.outcome import Responded
 from tests import make, pages
 
 pytestmark = pytest.mark.django_db
@@ -60,9 +61,10 @@ def test_a_live_part_alone_is_one_element_with_an_id_and_no_form() -> None:
     ):
         response = client.get(path, headers={"HX-Request": "true"})
         shown = pages.text_of(response).strip()
-        assert shown.startswith('<div id="'), path
+        assert shown.startswith("<title>"), path
+        assert 'id="page-head"' in shown
         assert "<html" not in shown
-        assert "<form" not in shown
+        assert '<header class="top"' not in shown
         assert "HX-Request" in response["Vary"]
 
 
@@ -72,6 +74,23 @@ def test_the_last_attempt_is_shown_with_request_answer_and_a_curl_without_secret
     shown = pages.text_of(pages.signed_in(Role.OPERATOR).get(reverse("delivery", args=[dead])))
     assert "no such order" in shown
     assert "curl -X POST" in shown
+
+
+def test_a_long_body_says_how_much_of_it_is_shown_and_where_all_of_it_is() -> None:
+    to = make.subscription()
+    [event] = make.published(make.event(data=b"x" * 50_000))
+    make.recorded(Responded(200), body=b"y" * 16_384, want=1)
+    delivery = Delivery.objects.get(subscription=to.id)
+    client = pages.signed_in(Role.OPERATOR)
+    shown = pages.text_of(client.get(reverse("delivery", args=[delivery.id])))
+    assert "the first 16,384 characters of 50,000 bytes" in shown
+    assert f'href="{reverse("event-payload", args=[event])}"' in shown
+    assert "Show all" not in shown.partition("Body received")[0]
+    assert "Of an answer the first 16 KB are kept." in shown
+    whole = client.get(reverse("event-payload", args=[event]))
+    assert whole.content == b"x" * 50_000
+    assert whole["Content-Disposition"].startswith("attachment")
+    assert whole["X-Content-Type-Options"] == "nosniff"
 
 
 def test_an_id_of_any_kind_goes_straight_to_its_page() -> None:

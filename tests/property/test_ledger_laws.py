@@ -15,9 +15,7 @@ from monitoring.models import Sample
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 counts = st.integers(0, 10**9)
 totals = st.builds(Totals, counts, counts, counts, counts)
-lanes = st.builds(
-    LaneDepth, st.just(UUID(int=1)), counts, counts, counts, st.none(), st.booleans()
-)
+lanes = st.builds(LaneDepth, st.just(UUID(int=1)), counts, counts, counts, st.none(), st.booleans())
 looks = st.builds(Depth, totals, st.lists(lanes, max_size=3), st.just(1.0))
 
 
