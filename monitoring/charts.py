@@ -16,20 +16,12 @@ from typing import Any
 
 from dlq.models import Replay
 from events import statements
-from monitoring.models.sample import SECONDS_KEPT
+from monitoring.spans import Span
 
-POINTS = 60
 MARKED = 100
 """Replays that are marked at most."""
 
 WIDTH, HEIGHT = 600.0, 120.0
-
-RANGES = {
-    "20m": timedelta(minutes=20),
-    "6h": timedelta(hours=6),
-    "24h": timedelta(hours=24),
-    "7d": timedelta(days=7),
-}
 
 # Seconds and minutes alike: sums add up, gauges are averaged, percentiles weighed by attempts.
 BINS = """
@@ -73,35 +65,6 @@ class Chart:
     replays: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """What the charts show at `now`; `width` is the seconds of one point.
-
-    Of what is old there is one sample a minute: points closer than that would leave false gaps.
-    """
-
-    start: datetime
-    end: datetime
-    now: datetime
-
-    @property
-    def width(self) -> float:
-        least = 60.0 if self.start < self.now - SECONDS_KEPT else 1.0
-        return max(least, self._seconds / POINTS)
-
-    @property
-    def points(self) -> int:
-        return min(POINTS, max(2, math.ceil(self._seconds / self.width)))
-
-    @property
-    def _seconds(self) -> float:
-        return (self.end - self.start).total_seconds()
-
-    def place(self, at: datetime) -> int:
-        """The point that a moment belongs to."""
-        return int((at - self.start).total_seconds() / self.width)
-
-
 def charts(span: Span) -> list[Chart]:
     """Throughput, latency, backlog and its age over a span."""
     rows = statements.rows(BINS, {"start": span.start, "end": span.end, "width": span.width})
@@ -113,43 +76,9 @@ def charts(span: Span) -> list[Chart]:
         replays=_replays(span),
     )
     return [
-        _lines(
-            ("throughput", "Throughput", "per second"),
-            [
-                ("accepted", "parked"),
-                ("delivered", "healthy"),
-                ("failed, theirs", "failing"),
-                ("failed, ours", "half-open"),
-            ],
-            [
-                _column(bins, lambda row: float(row.accepted) / row.span),
-                _column(bins, lambda row: float(row.delivered) / row.span),
-                _column(bins, lambda row: float(row.failures) / row.span),
-                _column(bins, lambda row: float(row.ours) / row.span),
-            ],
-            place,
-        ),
-        _lines(
-            ("latency", "Publish to delivered", "ms"),
-            [("p50", "healthy"), ("p95", "parked"), ("p99", "half-open")],
-            [_column(bins, attrgetter(name)) for name in ("p50", "p95", "p99")],
-            place,
-            logarithmic=True,
-        ),
-        _stack(
-            ("backlog", "Backlog", "deliveries"),
-            [
-                ("in flight", "parked"),
-                ("due", "replaying"),
-                ("retry later", "degraded"),
-                ("parked", "open"),
-            ],
-            [
-                [None if n is None else float(n) for n in _column(bins, attrgetter(name))]
-                for name in ("in_flight", "due", "waiting", "parked")
-            ],
-            place,
-        ),
+        _throughput(bins, place),
+        _latency(bins, place),
+        _backlog(bins, place),
         _lines(
             ("oldest", "Oldest that is due", "waited"),
             [("oldest due", "degraded")],
@@ -170,6 +99,52 @@ class Place:
     times: Sequence[datetime]
     marks: Sequence[int]
     replays: Sequence[int]
+
+
+def _throughput(bins: Sequence[Any], place: Place) -> Chart:
+    return _lines(
+        ("throughput", "Throughput", "per second"),
+        [
+            ("accepted", "parked"),
+            ("delivered", "healthy"),
+            ("failed, theirs", "failing"),
+            ("failed, ours", "half-open"),
+        ],
+        [
+            _column(bins, lambda row: float(row.accepted) / row.span),
+            _column(bins, lambda row: float(row.delivered) / row.span),
+            _column(bins, lambda row: float(row.failures) / row.span),
+            _column(bins, lambda row: float(row.ours) / row.span),
+        ],
+        place,
+    )
+
+
+def _latency(bins: Sequence[Any], place: Place) -> Chart:
+    return _lines(
+        ("latency", "Publish to delivered", "ms"),
+        [("p50", "healthy"), ("p95", "parked"), ("p99", "half-open")],
+        [_column(bins, attrgetter(name)) for name in ("p50", "p95", "p99")],
+        place,
+        logarithmic=True,
+    )
+
+
+def _backlog(bins: Sequence[Any], place: Place) -> Chart:
+    return _stack(
+        ("backlog", "Backlog", "deliveries"),
+        [
+            ("in flight", "parked"),
+            ("due", "replaying"),
+            ("retry later", "degraded"),
+            ("parked", "open"),
+        ],
+        [
+            [None if n is None else float(n) for n in _column(bins, attrgetter(name))]
+            for name in ("in_flight", "due", "waiting", "parked")
+        ],
+        place,
+    )
 
 
 def _column(bins: Sequence[Any], value: Callable[[Any], float | None]) -> Column:

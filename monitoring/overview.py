@@ -20,6 +20,7 @@ from events.rules.states import BreakerState, SubscriptionState
 from monitoring import charts
 from monitoring.lanes import NONE, Health, health_of
 from monitoring.models import Finding, Sample, Side
+from monitoring.spans import RANGES, Span
 
 NEWEST = 6
 """How many groups of dead letters, replays and breakers are shown."""
@@ -106,8 +107,8 @@ def gather(sample: Sample | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def chart_context(span: charts.Span) -> dict[str, Any]:
-    return {"charts": charts.charts(span), "span": span, "ranges": list(charts.RANGES)}
+def chart_context(span: Span) -> dict[str, Any]:
+    return {"charts": charts.charts(span), "span": span, "ranges": list(RANGES)}
 
 
 def render(parts: Mapping[str, str], context: Mapping[str, Any]) -> dict[str, str]:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from events import load
 from events.rules.load import Level
 from monitoring import overview, pulse, samples
-from monitoring.charts import RANGES, Span
 from monitoring.models import Sample
+from monitoring.spans import RANGES, Span
 
 PERIODS = {
     Level.NORMAL: timedelta(0),

@@ -8,8 +8,8 @@ from django.views.decorators.cache import never_cache
 
 from events.roles import Role, needs
 from monitoring import overview
-from monitoring.charts import RANGES, Span
 from monitoring.models import Sample
+from monitoring.spans import RANGES, Span
 
 
 @never_cache

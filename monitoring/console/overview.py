@@ -11,8 +11,8 @@ from django.utils.dateparse import parse_datetime
 
 from events.roles import Role, needs
 from monitoring import overview as page
-from monitoring.charts import RANGES, Span
 from monitoring.models import Sample
+from monitoring.spans import RANGES, Span
 
 LIVE = "20m"
 """The range that frames draw; others stand still."""

@@ -12,8 +12,9 @@ from dlq import replay
 from dlq.replay import Order
 from dlq.select import Criteria
 from events.roles import Role
-from monitoring.charts import POINTS, RANGES, Chart, Span, charts
+from monitoring.charts import Chart, charts
 from monitoring.models import Sample
+from monitoring.spans import POINTS, RANGES, Span
 from tests import make, pages
 
 pytestmark = pytest.mark.django_db
