@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from events.console import fresh, why
@@ -37,7 +39,7 @@ COLUMNS: Columns = {
     "tenant": lambda row: row.tenant,
     "time": lambda row: row.time,
     "received_at": lambda row: row.received_at,
-    "bytes": lambda row: len(row.data),
+    "bytes": lambda row: row.bytes,
     "matched": lambda row: row.matched,
 }
 
@@ -94,7 +96,7 @@ def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     chosen = filters.chosen if filters.is_valid() else {}
     if wants_file(request):
         found = file_of_said(found, chosen, hidden=deep) if "q" in chosen else found
-        return file_of(request, found, COLUMNS, name="events")
+        return file_of(request, found.with_bytes().defer(*HEAVY), COLUMNS, name="events")
     found = found.defer(*HEAVY)
     if "q" in chosen:
         page = page_of_said(request, found, chosen, hidden=deep)
@@ -134,19 +136,35 @@ def events_fresh(request: HttpRequest) -> HttpResponse:
 @needs(Role.VIEWER)
 def event(request: HttpRequest, event: UUID) -> HttpResponse:
     """Why it did or did not arrive, on one page."""
-    row = get_object_or_404(Event, id=event)
+    row, values = Event.objects.filter(id=event).first(), may_operate(request)
+    if row is None:
+        return _gone(request, event)
     context = {
         "title": f"Event {row.public_id}",
         "watch": [row.public_id],
         "event": row,
-        "story": why.story_of(row),
+        "story": why.story_of(row, values=values),
         "poison": Poison.objects.mark_of(row.id),
         "asked": request.GET.get("subscription", ""),
-        "answer": why.asked(row, request.GET.get("subscription", "")),
-        "data": text_of(row.data, row.datacontenttype) if may_operate(request) else None,
-        "extensions": row.extensions if may_operate(request) else None,
+        "answer": why.asked(row, request.GET.get("subscription", ""), values=values),
+        "data": text_of(row.data, row.datacontenttype) if values else None,
+        "extensions": row.extensions if values else None,
     }
     return render_again(request, "events/event.html", context)
+
+
+def _gone(request: HttpRequest, event: UUID) -> HttpResponse:
+    """An id tells its time: what is older than the retention expired, and is no mistyped id."""
+    made, days = ids.time_of(event), settings.REDRIVE_RETENTION_DAYS
+    if made.date() >= timezone.now().date() - timedelta(days=days):
+        raise Http404
+    context = {
+        "title": "Expired",
+        "id": ids.encode(Prefix.EVENT, event),
+        "made": made,
+        "days": days,
+    }
+    return render(request, "events/event_gone.html", context, status=410)
 
 
 @require_GET

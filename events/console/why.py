@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db.models import Count
 
 from events.console.inputs import decoded_or_none
 from events.console.steps import Step, step_of
-from events.explain import Explanation, explain
+from events.explain import Explanation, Kind, explain
 from events.matching import facts_of
 from events.models import ApiKey, Delivery, Event, Subscription
 from events.rules import ids
+from events.rules.filters import Facts
 from events.rules.ids import Prefix
+from events.rules.readings import values_read
 from events.rules.states import DeliveryState
-from events.timeline import Life, Timeline, timeline
+from events.timeline import Life, Miss, Timeline, timeline
 
 COUNTED = 2_000
 """Deliveries of a page of events that are counted by state; a wide fan-out is only linked."""
-
-MISSES_SHOWN = 12
 
 _ORDER = [
     DeliveryState.DEAD,
@@ -81,9 +81,12 @@ def with_outcomes(rows: Sequence[Event]) -> list[Outcome]:
     return [Outcome(row, _in_order(by_event[row.id])) for row in rows]
 
 
-def story_of(row: Event) -> Story:
-    """Everything that is known of one event, told to an operator."""
+def story_of(row: Event, *, values: bool) -> Story:
+    """Everything that is known of one event; `values` is whether its data may be shown."""
     found = timeline(row, tenant=None)
+    if values:
+        facts = _facts_of(row)
+        found = replace(found, misses=[_with_values(miss, facts) for miss in found.misses])
     states = _in_order(Counter(life.delivery.state for life in found.lives))
     return Story(
         timeline=found,
@@ -94,14 +97,32 @@ def story_of(row: Event) -> Story:
     )
 
 
-def asked(row: Event, subscription: str) -> Answer | None:
-    """Asks a subscription as it is now: the rule that fails first, and the value it met."""
+def asked(row: Event, subscription: str, *, values: bool) -> Answer | None:
+    """Asks a subscription as it is now: the rule that fails first, and the values it met."""
     wanted = decoded_or_none(Prefix.SUBSCRIPTION, subscription)
     to = Subscription.objects.filter(id=wanted).first() if wanted else None
     if to is None:
         return None
-    facts = facts_of(row)  # type: ignore[arg-type]  # a stored event's data may be a memoryview
-    return Answer(to, explain(row, to, facts=facts))
+    facts = _facts_of(row)
+    miss = Miss(to, explain(row, to, facts=facts))
+    found = (_with_values(miss, facts) if values else miss).why
+    rule = f" The filter is: {to.filter}" if found.kind is Kind.FILTER else ""
+    return Answer(to, replace(found, words=f"{found.words}{rule}"))
+
+
+def _with_values(miss: Miss, facts: Facts) -> Miss:
+    """A filter that failed also says what it read."""
+    if miss.why.kind is not Kind.FILTER or not miss.subscription.filter:
+        return miss
+    read = values_read(miss.subscription.filter, facts)
+    if not read:
+        return miss
+    told = ", ".join(f"{name} is {value}" for name, value in read.items())
+    return replace(miss, why=replace(miss.why, words=f"{miss.why.words} Here {told}."))
+
+
+def _facts_of(row: Event) -> Facts:
+    return facts_of(row)  # type: ignore[arg-type]  # a stored event's data may be a memoryview
 
 
 def _verdict(row: Event, found: Timeline, states: Sequence[tuple[DeliveryState, int]]) -> str:

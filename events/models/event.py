@@ -43,6 +43,11 @@ class EventQuerySet(models.QuerySet["Event"]):
         newest_first = self.order_by("-id")
         return newest_first if cursor is None else newest_first.filter(id__lt=cursor)
 
+    def with_bytes(self) -> Self:
+        """With the size of the data as `bytes`, which then need not be read."""
+        size = models.Func("data", function="octet_length", output_field=models.IntegerField())
+        return self.annotate(bytes=size)
+
 
 class Event(models.Model):
     """An immutable fact. The table is partitioned by day on the id; retention drops days.

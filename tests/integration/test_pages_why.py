@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
 
 from events import operate
 from events.models import Delivery, Event
@@ -27,6 +30,34 @@ def test_the_why_page_names_the_rule_that_failed() -> None:
     assert "Nobody got it" in shown
     assert "Its filter does not let the event through: the filter is false." in shown
     assert "None of its patterns covers order.paid: user.*." in shown
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_values_that_a_filter_met_are_for_those_who_may_see_data() -> None:
+    to = make.subscription(filter="data.total > 100")
+    [event] = make.published(
+        make.event(data=b'{"total": 20, "card": "4111"}', datacontenttype="application/json")
+    )
+    path = f"{reverse('event', args=[event])}?subscription={to.public_id}"
+    operator, viewer = (pages.signed_in(role) for role in (Role.OPERATOR, Role.VIEWER))
+    seen = operator.get(path)
+    assert pages.text_of(seen).count("the filter is false. Here data.total is 20.") == 2
+    assert "The filter is: data.total &gt; 100" in pages.text_of(seen)
+    assert "4111" not in pages.text_of(seen).partition("Attributes")[0]
+    assert "data.total is" not in pages.text_of(viewer.get(path))
+
+
+def test_the_page_of_an_event_that_expired_says_so(settings: Settings) -> None:
+    settings.REDRIVE_RETENTION_DAYS = 7
+    client, now = pages.signed_in(Role.VIEWER), timezone.now()
+    old = ids.encode(Prefix.EVENT, ids.first_at(now - timedelta(days=9)))
+    response = client.get(f"/events/{old}/")
+    assert response.status_code == 410
+    assert "It expired" in pages.text_of(response)
+    assert "7 days" in pages.text_of(response)
+    for other in (now, now - timedelta(days=6), now + timedelta(days=1)):
+        unknown = ids.encode(Prefix.EVENT, ids.first_at(other))
+        assert client.get(f"/events/{unknown}/").status_code == 404
 
 
 def test_the_why_page_says_what_a_delivery_waits_for_and_for_how_long() -> None:
