@@ -6,9 +6,10 @@ A job measures them too and keeps since when each is in its state.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import redis
 from celery import current_app
@@ -130,10 +131,16 @@ def _redis() -> tuple[float, Facts]:
         client.ping()
         ms = _since(began)
     return ms, [
-        ("version", f"{info.get('server_name', 'redis')} {info.get('redis_version', '')}"),
+        ("version", _server(info)),
         ("memory", _size(int(info.get("used_memory", 0)))),
         ("clients", str(info.get("connected_clients", ""))),
     ]
+
+
+def _server(info: Mapping[str, Any]) -> str:
+    """Valkey says which Redis it stands in for as its version, and its own beside it."""
+    name = str(info.get("server_name", "redis"))
+    return f"{name} {info.get(f'{name}_version', '')}"
 
 
 def _broker() -> tuple[float, Facts]:

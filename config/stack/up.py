@@ -30,8 +30,8 @@ from config.stack.supervisor import Supervisor
 from config.stack.valkey import Valkey
 
 STOPS_IN_ORDER = (
-    ("web",),
     ("demo",),
+    ("web",),
     ("dispatcher", "worker", "prepare"),
     ("valkey", "postgres"),
 )
