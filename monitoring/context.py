@@ -6,9 +6,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from events.console.nav import nav
 from events.roles import Role, role_in
 from monitoring.models import Sample
-from monitoring.nav import nav
 from monitoring.preferences import THEMES, theme_of
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET
 
 from events import searching, statements
 from events.console.live import render_live
+from events.console.nav import nav
 from events.console.paging import TooLate, in_time
 from events.console.person import may_operate
 from events.models import Attempt, Event, Subscription
@@ -32,6 +33,7 @@ PAGES = {
     Prefix.DELIVERY: "delivery",
     Prefix.DEAD_LETTER: "dead-letter",
     Prefix.REPLAY: "replay",
+    Prefix.BULK: "bulk-job",
 }
 
 # A walk over distinct values of event_type, one index probe each; DISTINCT would read them all.
@@ -67,9 +69,6 @@ ACTIONS: Sequence[tuple[str, str, str, Role]] = (
     ("circle-pause", "Paused subscriptions", "/subscriptions/?state=paused", Role.VIEWER),
     ("hourglass", "Pending deliveries", "/deliveries/?state=pending", Role.VIEWER),
     ("archive-x", "Dead deliveries", "/deliveries/?state=dead", Role.VIEWER),
-    ("shield-check", "Signature debugger", "/debugger/", Role.OPERATOR),
-    ("book-open", "First-run guide", "/start/", Role.VIEWER),
-    ("flask-conical", "Rehearse with built-in endpoints", "/rehearsal/", Role.ADMIN),
 )
 
 
@@ -153,9 +152,14 @@ def _said(request: HttpRequest, text: str) -> list[Hit]:
 
 
 def _actions(request: HttpRequest, text: str) -> list[Hit]:
-    role = role_in(request)
-    return [
-        Hit(icon, "action", words, href)
-        for icon, words, href, least in ACTIONS
-        if text.lower() in words.lower() and role >= least
+    """What one may open or begin, by a part of its name."""
+    role, part = role_in(request), text.lower()
+    pages = [
+        Hit(link.icon, "page", link.word, link.path)
+        for _, links in nav(request.path, role)
+        for link in links
     ]
+    begun = [
+        Hit(icon, "action", words, href) for icon, words, href, least in ACTIONS if role >= least
+    ]
+    return [hit for hit in [*pages, *begun] if part in hit.words.lower()]

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from events.models import Event
 from events.roles import Role, needs
 from monitoring import overview as page
 from monitoring.models import Sample
@@ -22,10 +23,22 @@ LIVE = "20m"
 def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     name, span = _asked(request, now)
-    context = page.gather(Sample.objects.newest(), now) | page.chart_context(span)
-    live = name == LIVE
-    more = {"title": "Overview", "live_page": "overview", "range": name, "fixed": not live}
+    sample = Sample.objects.newest()
+    context = page.gather(sample, now) | page.chart_context(span)
+    more = {
+        "title": "Overview",
+        "live_page": "overview",
+        "range": name,
+        "fixed": name != LIVE,
+        "begin": _is_unused(sample),
+    }
     return render(request, "monitoring/overview.html", context | more)
+
+
+def _is_unused(sample: Sample | None) -> bool:
+    """Nothing was accepted yet: whoever looks is at the beginning."""
+    owed_once = sample is not None and sample.totals["ledger"]["created"]
+    return not owed_once and not Event.objects.exists()
 
 
 def _asked(request: HttpRequest, now: datetime) -> tuple[str, Span]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from events.console.nav import GROUPS
 from monitoring.looks import _ANYWHERE, _OF_KIND
-from monitoring.nav import GROUPS
 
 ROOT = Path(__file__).parents[2]
 VENDOR = ROOT / "static" / "vendor"

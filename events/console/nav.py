@@ -1,4 +1,4 @@
-"""The pages of the console, in the order in which the navigation shows them."""
+"""The pages of the console: the navigation shows them in this order, and the search finds them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ GROUPS: list[tuple[str, list[Link]]] = [
             Link("/deliveries/", "send", "Deliveries", "d"),
             Link("/dead-letters/", "archive-x", "Dead letters", "l"),
             Link("/replays/", "history", "Replays", "r"),
+            Link("/bulk/", "repeat", "Bulk jobs"),
         ],
     ),
     (
@@ -38,6 +39,7 @@ GROUPS: list[tuple[str, list[Link]]] = [
             Link("/alerts/", "bell", "Alerts", "a"),
             Link("/drills/", "flask-conical", "Drills"),
             Link("/audit/", "scroll-text", "Audit log"),
+            Link("/debugger/", "shield-check", "Signature debugger", least=Role.OPERATOR),
         ],
     ),
     (
@@ -46,6 +48,7 @@ GROUPS: list[tuple[str, list[Link]]] = [
             Link("/keys/", "key-round", "API keys", least=Role.ADMIN),
             Link("/users/", "users", "Users", least=Role.ADMIN),
             Link("/settings/", "sliders-horizontal", "Settings"),
+            Link("/rehearsal/", "flask-conical", "Rehearsal", least=Role.ADMIN),
             Link("/start/", "book-open", "Guide"),
         ],
     ),
