@@ -73,7 +73,7 @@ WITH result AS MATERIALIZED (
         last_error = r.error
     FROM result AS r
     WHERE o.id = r.delivery AND o.lease = r.lease AND r.verdict = 'retry'
-    RETURNING o.id
+    RETURNING o.id, o.subscription_id, r.lease
 ), counted AS (
     INSERT INTO events_ledgerentry
         (subscription_id, tenant, created, delivered, dead, cancelled, rolled)
@@ -81,6 +81,8 @@ WITH result AS MATERIALIZED (
         count(*) FILTER (WHERE verdict = 'dead'),
         count(*) FILTER (WHERE verdict = 'cancelled'), false
     FROM ended GROUP BY 1, 2
+), kept AS (
+    SELECT id, subscription_id, lease FROM ended UNION ALL SELECT * FROM retried
 ), tried AS (
     INSERT INTO events_attempt (
         id, delivery_id, subscription_id, number, late, started_at, dns_ms, first_byte_ms,
@@ -90,17 +92,12 @@ WITH result AS MATERIALIZED (
         r.dns_ms, r.first_byte_ms, r.total_ms, r.outcome, r.verdict, r.status, r.error,
         r.request_headers, r.response_headers, decode(r.response_body, 'base64'), r.address,
         %(worker)s
-    FROM result AS r
-    LEFT JOIN (SELECT id FROM ended UNION ALL SELECT id FROM retried) AS kept
-        ON kept.id = r.delivery
+    FROM result AS r LEFT JOIN kept ON kept.id = r.delivery AND kept.lease = r.lease
 )
-SELECT kept.id, now() AS at,
+SELECT kept.id, kept.lease, now() AS at,
     (lane.state <> 'closed' OR lane.failures > 0 OR lane.window_failures > 0
      OR lane.ramp IS NOT NULL OR lane."limit" IS NOT NULL) AS unsettled
-FROM (SELECT id, subscription_id FROM ended
-      UNION ALL SELECT retried.id, r.subscription FROM retried JOIN result AS r
-                ON r.delivery = retried.id) AS kept
-LEFT JOIN events_lane AS lane ON lane.subscription_id = kept.subscription_id
+FROM kept LEFT JOIN events_lane AS lane ON lane.subscription_id = kept.subscription_id
 """
 
 
@@ -109,8 +106,9 @@ def record(results: Sequence[Result], *, worker: str) -> None:
     with transaction.atomic():
         batch = _encode([_row(result) for result in results]).decode()
         rows = statements.rows(RECORD, {"results": batch, "worker": worker})
-        kept = {row.id for row in rows}
-        held = [result for result in results if result.claim.delivery in kept]
+        # With its lease: a batch may hold a late result beside the one of the new owner.
+        kept = {(row.id, row.lease) for row in rows}
+        held = [one for one in results if (one.claim.delivery, one.claim.lease) in kept]
         mark(
             Refusal(r.claim.event_id, r.claim.subscription, died=isinstance(r.verdict, Dead))
             for r in held

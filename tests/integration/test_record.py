@@ -126,6 +126,22 @@ def test_a_late_worker_cannot_overwrite_the_new_owner() -> None:
     assert (attempt.late, attempt.verdict, attempt.worker) == (True, "delivered", "one")
 
 
+def test_a_late_result_in_the_batch_of_the_new_owner_counts_for_nothing() -> None:
+    """One process may hold both: it claimed the delivery again after its own lease ran out."""
+    [old] = claimed()
+    OwedDelivery.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    rescue([])
+    [new] = make.claims()
+    record([make.result(old, Responded(410)), make.result(new)], worker="one")
+    assert make.delivery(old.delivery).state == "delivered"
+    assert DeadLetter.objects.count() == 0
+    assert Subscription.objects.get().state == "active"
+    assert sorted(Attempt.objects.values_list("verdict", "late")) == [
+        ("dead", True),
+        ("delivered", False),
+    ]
+
+
 def test_a_late_death_buries_nothing_and_moves_no_breaker() -> None:
     [one] = claimed()
     steal(one.delivery)
