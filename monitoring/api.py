@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from events.api.callers import READ, Request
 from events.models import LoadLevel
+from monitoring.health import State
 from monitoring.status import status
 
 router = Router(tags=["status"])
@@ -41,14 +42,17 @@ class LoadShown(BaseModel):
     disk_full: bool = Field(description="Every publish is refused.")
 
 
-class PartShown(BaseModel):
-    name: str = Field(description="Postgres, Redis or Broker.")
-    state: str = Field(description="healthy, degraded or failing.")
-    since: datetime
+class HealthShown(BaseModel):
+    name: str = Field(
+        description="web, worker, dispatcher, postgres, redis, broker, producers or endpoints."
+    )
+    state: State
+    reason: str = Field(description="Empty for what is healthy.")
+    since: datetime | None = Field(description="Null where that is not known.")
 
 
 class StatusShown(BaseModel):
-    """A tenant's key sees its own depth, ledger and dead letters."""
+    """A tenant's key sees its own depth, ledger, dead letters, producers and endpoints."""
 
     at: datetime
     depth: DepthShown
@@ -58,7 +62,9 @@ class StatusShown(BaseModel):
     processes: dict[str, int] = Field(description="Alive, by role.")
     dispatcher_alone: bool = Field(description="The broker is away: a dispatcher delivers.")
     load: LoadShown
-    parts: list[PartShown] = Field(description="As a dispatcher saw them, every 5 seconds.")
+    health: list[HealthShown] = Field(
+        description="Of each; the servers as a dispatcher saw them, every 5 seconds."
+    )
 
 
 @router.get("/status", auth=READ, response=StatusShown)
@@ -78,7 +84,7 @@ def read_status(request: Request) -> StatusShown:
         processes=dict(found.processes),
         dispatcher_alone=found.alone,
         load=_load(found.load),
-        parts=[PartShown(**asdict(part)) for part in found.parts],
+        health=[HealthShown(**asdict(one)) for one in found.health],
     )
 
 

@@ -50,17 +50,29 @@ class Part:
     @property
     def state(self) -> str:
         if self.ms is None:
-            return "failing"
+            return "down"
         return "healthy" if self.ms < SLOW else "degraded"
+
+    @property
+    def reason(self) -> str:
+        """Why it is not healthy."""
+        if self.ms is None:
+            return self.error or "no answer"
+        return "" if self.state == "healthy" else f"a round trip takes {self.ms:.0f} ms"
+
+    @property
+    def known(self) -> Known:
+        return Known(self.name, self.state, self.reason, self.since)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The state that a part was last seen in, and since when."""
+    """The state that a part was last seen in, why, and since when."""
 
     name: str
     state: str
-    since: datetime
+    reason: str
+    since: datetime | None
 
 
 def parts() -> list[Part]:
@@ -72,14 +84,20 @@ def parts() -> list[Part]:
 def watch() -> None:
     """Measures them and keeps the states, each with its beginning."""
     now = timezone.now()
-    found = {part.name: (part.state, part.since or now) for part in parts()}
-    jobs.remember(JOB, {name: [state, at.isoformat()] for name, (state, at) in found.items()})
+    found = [replace(part, since=part.since or now).known for part in parts()]
+    jobs.remember(JOB, {one.name: [one.state, one.reason, _text(one.since)] for one in found})
 
 
 def known() -> list[Known]:
     """The parts as they were last seen, without asking them."""
-    kept = jobs.state_of(JOB).items()
-    return [Known(name, state, datetime.fromisoformat(at)) for name, (state, at) in kept]
+    return [
+        Known(name, state, reason, datetime.fromisoformat(at))
+        for name, (state, reason, at) in jobs.state_of(JOB).items()
+    ]
+
+
+def _text(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
 
 
 def _measured() -> list[Part]:

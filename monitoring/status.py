@@ -15,8 +15,8 @@ from events import load, statements
 from events.models import FanOut, Heartbeat, LoadLevel
 from events.models.process import Role
 from monitoring.depth import Totals
+from monitoring.health import Health, health
 from monitoring.models import Sample
-from monitoring.parts import Known, known
 
 FRESH = timedelta(seconds=10)
 """A younger sample is what the status of all tenants is read from: counting costs with what waits.
@@ -103,7 +103,7 @@ class Status:
     processes: Mapping[str, int]
     alone: bool
     load: LoadLevel
-    parts: list[Known]
+    health: list[Health]
 
 
 def status(*, tenant: str | None) -> Status:
@@ -119,7 +119,7 @@ def status(*, tenant: str | None) -> Status:
         processes={role: counts[role] for role in Role},
         alone=any(carried.get("alone") for _, carried in alive),
         load=load.current(),
-        parts=known(),
+        health=health(tenant=tenant),
     )
 
 

@@ -11,7 +11,7 @@ from monitoring.preferences import choose
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("live/", live.live, name="live"),
-    path("health/", health.health, name="health"),
+    path("health/", health.show_health, name="health"),
     path("alerts/", alerts.findings, name="alerts"),
     path("alerts/<int:pk>/acknowledge/", alerts.acknowledge, name="acknowledge"),
     path("alerts/<int:pk>/silence/", alerts.silence, name="silence"),

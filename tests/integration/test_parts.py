@@ -31,7 +31,7 @@ def test_a_state_keeps_its_beginning_until_it_changes(settings: Settings) -> Non
     assert watched()["Postgres"].since == first["Postgres"].since
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     away = watched()
-    assert away["Redis"].state == "failing"
+    assert away["Redis"].state == "down"
     assert away["Redis"].since > first["Redis"].since
     assert watched()["Redis"].since == away["Redis"].since
 
@@ -40,9 +40,10 @@ def test_the_health_page_and_the_status_say_since_when(settings: Settings) -> No
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     watched()
     ago = (timezone.now() - timedelta(minutes=5)).isoformat()
-    jobs.remember(parts.JOB, jobs.state_of(parts.JOB) | {"Redis": ["failing", ago]})
-    found = {one["name"]: one for one in operator().get("status").json["parts"]}
-    assert found["Redis"]["state"] == "failing"
+    jobs.remember(parts.JOB, jobs.state_of(parts.JOB) | {"Redis": ["down", "it is off", ago]})
+    found = {one["name"]: one for one in operator().get("status").json["health"]}
+    assert (found["redis"]["state"], found["redis"]["reason"]) == ("down", "it is off")
+    assert found["postgres"]["state"] == "healthy"
     shown = pages.text_of(pages.signed_in(Role.VIEWER).get(reverse("health")))
     assert "no answer, since" in shown
     assert "5 min ago" in shown
