@@ -79,7 +79,7 @@ def change_subscription(
     if fields.keys() & {"adaptive", "max_concurrency"}:
         _set_limit(row)
     if moved:
-        _move_breaker(row, lambda breaker, _: rule.force_close(breaker))
+        _move_breaker(row, lambda _breaker, _now: rule.restart())
     if "tenant" in fields:
         tenants.weigh_lane(row)
     after = described.subscription(row)
@@ -119,7 +119,7 @@ def enable(
 ) -> Subscription:
     """Makes it active again from any state, with a clean breaker that ramps up."""
     row = _held(subscription, among)
-    _move_breaker(row, lambda breaker, _: rule.force_close(breaker))
+    _move_breaker(row, lambda _breaker, _now: rule.restart())
     return _set_state(row, SubscriptionState.ACTIVE, actor, "enable")
 
 

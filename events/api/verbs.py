@@ -19,7 +19,7 @@ from events.api.inputs import Body, Moment, SubscriptionId, Text
 from events.api.refusals import Refused
 from events.api.subscription_shown import SubscriptionMade, SubscriptionShown
 from events.api.subscriptions import secret_of, shown_to
-from events.models import Attempt, Subscription
+from events.models import Attempt, FinishedDelivery, Subscription
 from events.problems import Code, Problem
 
 router = Router(tags=["subscriptions"])
@@ -137,7 +137,8 @@ def reset_breaker(request: Request, subscription_id: SubscriptionId) -> Subscrip
 def test_subscription(request: Request, subscription_id: SubscriptionId) -> WholeAttempt:
     """Sends a signed event of type `redrive.test` and answers with the attempt.
 
-    It goes whatever the state of the subscription. 503 if no worker took it in time.
+    It goes whatever the state of the subscription. 503 if no worker took it in time, 500 if it
+    could not be sent for a reason of our own.
     """
     row = _seen(request, subscription_id)
     delivery = probe.send_test(row.id, actor=request.auth.actor)
@@ -149,11 +150,14 @@ def test_subscription(request: Request, subscription_id: SubscriptionId) -> Whol
 
 
 def _attempt_of(delivery: UUID, *, seconds: float) -> Attempt | None:
-    ends = time.monotonic() + seconds
+    ends, attempts = time.monotonic() + seconds, Attempt.objects.of_delivery(delivery)
     while time.monotonic() < ends:
-        attempt = Attempt.objects.of_delivery(delivery).first()
-        if attempt is not None:
+        # In this order: an attempt is there before, or as soon as, its delivery has ended.
+        ended = FinishedDelivery.objects.filter(id=delivery).first()
+        if (attempt := attempts.first()) is not None:
             return attempt
+        if ended is not None:
+            raise Refused(Problem(Code.INTERNAL, f"{ended.last_error}.".capitalize()))
         # The wait may be long: the connection goes back to the pool meanwhile.
         close_old_connections()
         time.sleep(TEST_POLL)

@@ -156,6 +156,11 @@ def force_close(breaker: Breaker) -> Breaker:
     return Breaker(ramp=breaker.ramp if breaker.state is BreakerState.CLOSED else 1)
 
 
+def restart() -> Breaker:
+    """As after a good probe: closed, its record forgotten, one send at first."""
+    return Breaker(ramp=1)
+
+
 def open_seconds(opened_times: int, policy: BreakerPolicy) -> float:
     """How long the n-th opening (from 1) lasts: `open_for` doubled each time, up to `open_cap`."""
     doublings = min(max(0, opened_times - 1), _MOST_DOUBLINGS)
@@ -224,4 +229,4 @@ def _open(breaker: Breaker, now: datetime, policy: BreakerPolicy) -> Breaker:
 
 
 def _recover(breaker: Breaker) -> Breaker:
-    return Breaker(opened_times=breaker.opened_times, ramp=1)
+    return replace(restart(), opened_times=breaker.opened_times)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -137,23 +139,30 @@ def test_a_verb_on_what_is_deleted_is_404(verb: str) -> None:
     assert operator().post(f"subscriptions/{to.public_id}/{verb}").status == 404
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_test_is_sent_signed_and_answered_with_its_attempt(receiver: Receiver) -> None:
-    to = make.subscription(receiver.url("/ok"))
+@contextmanager
+def dispatcher() -> Iterator[None]:
+    """Sends the tests that are asked for meanwhile."""
     ending = threading.Event()
 
-    def dispatcher() -> None:
+    def run() -> None:
         while not ending.wait(0.05):
             send_tests()
         connection.close()
 
-    thread = threading.Thread(target=dispatcher)
+    thread = threading.Thread(target=run)
     thread.start()
     try:
-        attempt = do(to, "test")
+        yield
     finally:
         ending.set()
         thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_is_sent_signed_and_answered_with_its_attempt(receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/ok"))
+    with dispatcher():
+        attempt = do(to, "test")
     assert (attempt["status"], attempt["verdict"]) == (200, "delivered")
     [got] = receiver.wait(1)
     assert got.headers["ce-type"] == "redrive.test"
@@ -164,6 +173,16 @@ def test_a_test_is_sent_signed_and_answered_with_its_attempt(receiver: Receiver)
         timestamp=int(got.headers["webhook-timestamp"]),
         body=got.body,
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_test_that_could_not_be_sent_says_so_at_once(receiver: Receiver) -> None:
+    to = make.subscription(receiver.url("/ok"), timeout=60.0)
+    Secret.objects.update(encrypted="unreadable")
+    with dispatcher():
+        refused = operator().post(f"subscriptions/{to.public_id}/test")
+    assert (refused.status, refused.code) == (500, "internal")
+    assert refused.json["detail"].startswith("The test could not be sent")
 
 
 @pytest.mark.django_db(transaction=True)

@@ -135,6 +135,16 @@ def test_a_test_that_arrives_enables_what_was_given_up() -> None:
     assert AuditEntry.objects.filter(action="enable", actor=REDRIVE).count() == 1
 
 
+def test_what_waited_for_an_endpoint_that_was_gone_ramps_up() -> None:
+    to = make.subscription(max_concurrency=5)
+    make.owed(to)
+    make.recorded(Responded(410))
+    make.backlog(to, 5)
+    assert Lane.objects.get().state == "closed"
+    operate.enable(actor=make.ACTOR, subscription=to.id)
+    assert len(make.claims()) == 1
+
+
 def test_a_test_that_arrives_leaves_what_a_person_disabled_or_paused() -> None:
     disabled, paused = make.subscription(), make.subscription()
     operate.disable(actor=make.ACTOR, subscription=disabled.id, reason="contract ended")
