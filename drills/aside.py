@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from drills.rig import Rig
 
 LOOK = 0.05
+
+SELDOM = 0.25
+"""Seconds between two looks at all processes, which take a while themselves."""
+
 PATIENCE = 30.0
 
 
@@ -89,13 +93,15 @@ class Aside:
         self._rig.stack.api("DELETE", f"/subscriptions/{self.public_id}")
 
 
-def until(what: str, met: Callable[[], bool], *, within: float = PATIENCE) -> float:
+def until(
+    what: str, met: Callable[[], bool], *, within: float = PATIENCE, every: float = LOOK
+) -> float:
     """Waits for something; gives the seconds. Raises Broken if it does not come."""
     began = time.monotonic()
     while not met():
         if time.monotonic() - began > within:
             raise Broken(f"not within {within:.0f} s: {what}")
-        time.sleep(LOOK)
+        time.sleep(every)
     return time.monotonic() - began
 
 

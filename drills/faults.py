@@ -16,17 +16,20 @@ NEVER, WINDOW, RECORDS = Repeating.NEVER, Repeating.WINDOW, Repeating.RECORDS
 LEASE = Rig.lease + 2
 """Seconds after which what a killed worker held was taken over and sent."""
 
+START = 3
+"""Seconds in which a process is up again."""
+
 QUICK = (
     Fault("no fault", "each arrives once", kills.nothing, 0, NEVER),
     Fault("lanes held", "nothing is sent there", kills.held, 5, NEVER),
     Fault("worker process dies", "same webhook-id", kills.worker_before_it_sent, LEASE, WINDOW),
     Fault("worker dies after sending", "same id", kills.worker_after_it_sent, LEASE, WINDOW),
-    Fault("all workers die", "restarted", kills.all_workers, LEASE, WINDOW),
+    Fault("all workers die", "restarted", kills.all_workers, LEASE + START, WINDOW),
     Fault("worker frozen", "taken over, late verdict fenced", kills.worker_frozen, LEASE, RECORDS),
-    Fault("dispatcher dies", "restarted", kills.dispatcher, 3, WINDOW),
-    Fault("web dies", "restarted, producers try again", kills.web, 3, NEVER),
-    Fault("deployment", "no 5xx, nothing twice", kills.deployment, 3, NEVER),
-    Fault("publish cut", "stored once, the repeat is told", network.publish_cut, 0, RECORDS),
+    Fault("dispatcher dies", "restarted", kills.dispatcher, START, WINDOW),
+    Fault("web dies", "restarted, producers try again", kills.web, START, NEVER),
+    Fault("deployment", "no 5xx, nothing twice", kills.deployment, START, NEVER),
+    Fault("publish cut", "stored once, the repeat is told", network.publish_cut, 5, RECORDS),
     Fault("PostgreSQL crashes", "503, then all reconnect", storage.crash, 5, RECORDS),
     Fault("sessions ended", "retried or fenced", storage.end_sessions, 5, RECORDS),
     Fault("table locked", "lock time-out, backoff", storage.lock_tables, 3, RECORDS),
@@ -67,4 +70,4 @@ RANDOM = "kills of random processes"
 
 def cycles(count: int) -> Fault:
     """So many kills under one long load."""
-    return Fault(RANDOM, "nothing lost", partial(kills.many, count=count), LEASE, WINDOW)
+    return Fault(RANDOM, "nothing lost", partial(kills.many, count=count), LEASE + START, WINDOW)

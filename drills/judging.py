@@ -5,27 +5,21 @@ from __future__ import annotations
 import json
 import sys
 
-from django.db import OperationalError, connection
+from django.db import connection
 
 from monitoring import laws
 
 
 def serve() -> None:
     """One list of broken laws for every line, until there are no more lines."""
+    # A fault may cut what lies in a pool: each time there is a connection of its own.
+    connection.settings_dict["OPTIONS"].pop("pool", None)
     for _ in sys.stdin:
         sys.stdout.write(json.dumps(_broken()) + "\n")
         sys.stdout.flush()
 
 
 def _broken() -> list[str]:
-    """Tries again once: a fault may have cut the connection that lay in the pool."""
-    try:
-        return _judged()
-    except OperationalError:
-        return _judged()
-
-
-def _judged() -> list[str]:
     try:
         return [
             f"{one.law}: {one.broken:,}, such as {'; '.join(one.examples)}"

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import psutil
 
-from drills.aside import Broken, until
+from drills.aside import SELDOM, Broken, until
 from drills.network import late_records
 from drills.processes import send
 from drills.producer import NONE
@@ -118,6 +118,7 @@ def _kill_role(rig: Rig, role: str) -> str:
         f"another {role}",
         lambda: bool({process.pid for process in rig.processes(role)} - before),
         within=RESTARTED_WITHIN,
+        every=SELDOM,
     )
     return f"kill -9 of every {role} process; another one after {took:.1f} s"
 
@@ -189,6 +190,7 @@ def _restart(rig: Rig, role: str) -> float:
         f"another {role}",
         lambda: bool({process.pid for process in rig.processes(role)} - before),
         within=RESTARTED_WITHIN,
+        every=SELDOM,
     )
 
 

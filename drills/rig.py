@@ -43,7 +43,7 @@ PROFILE = {
 TIMEOUT = 2.0
 SCHEDULE = [0.2, 0.5, 1, 2, 2, 2, 2, 2, 2, 2]
 PATHS = ("/ok", "/ordered", "/flaky")
-RATE = 25.0 * min(4, os.cpu_count() or 1)
+RATE = min(100.0, 15.0 * (os.cpu_count() or 1))
 """Events a second of the load: a machine that cannot keep up shows nothing but that."""
 
 ENDPOINT = {"timeout": TIMEOUT, "schedule": SCHEDULE, "max_concurrency": 50}

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from drills.drill import LEAST, Fault, Repeating
+from drills.drill import CROWDED, LEAST, Fault, Repeating, crowding
 from drills.laws import Evidence, sent_while_held, tried_too_often
 from drills.processes import Use, grown
 from drills.spans import Span, Watch
@@ -109,8 +109,9 @@ def test_a_process_that_is_gone_or_holds_more_is_named() -> None:
     ]
 
 
-def test_a_fault_has_three_times_its_time_and_a_little_at_least() -> None:
+def test_a_fault_has_three_times_its_time_and_more_on_a_crowded_machine() -> None:
     def fault(back: float) -> Fault:
         return Fault("x", "y", lambda _rig: "", back, Repeating.NEVER)
 
-    assert (fault(0).limit, fault(5).limit) == (LEAST, 15)
+    assert (fault(0).limit(), fault(5).limit(), fault(5).limit(2.0)) == (LEAST, 15, 30)
+    assert 1.0 <= crowding() <= CROWDED
