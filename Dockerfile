@@ -25,4 +25,4 @@ RUN DATABASE_URL=postgresql://build REDIS_URL=redis://build \
  && chown -R redrive: staticfiles
 USER redrive
 EXPOSE 8000
-CMD ["granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "--static-path-route", "/static", "--static-path-mount", "/app/staticfiles", "config.asgi:application"]
+CMD ["granian", "--interface", "asginl", "--host", "0.0.0.0", "--port", "8000", "config.asgi:application"]

@@ -18,6 +18,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
 
+from config.files import ROUTE, Files
 from config.urls import websocket_urlpatterns
 from events import tasks
 from events.heartbeat import beat_while_serving
@@ -36,6 +37,8 @@ intake = Intake(
 )
 
 
+files = Files(settings.STATIC_ROOT)
+
 _beating: asyncio.Task[None] | None = None
 
 
@@ -47,8 +50,11 @@ def _keep_beating() -> None:
 
 
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Publishes go down their own lane, everything else to Django."""
+    """Publishes go down their own lane, everything else but files to Django."""
     _keep_beating()
+    if scope["path"].startswith(ROUTE):
+        await files(scope, send)
+        return
     lane = scope["method"] == "POST" and scope["path"] == "/api/v1/events"
     await (intake if lane else django)(scope, receive, send)
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from config.stack import probes
-from config.stack.options import STATIC, Options
+from config.stack.options import Options
 from config.stack.service import Service
 
 PYTHON = sys.executable
@@ -23,16 +23,11 @@ def prepare(environ: Mapping[str, str]) -> Service:
 
 def web(options: Options, environ: Mapping[str, str]) -> Service:
     listen = ("--host", options.host, "--port", str(options.port))
-    files = (
-        *("--static-path-route", "/static", "--static-path-mount", str(STATIC)),
-        # The names carry no hash: a new version is to be seen soon.
-        *("--static-path-expires", "300"),
-    )
     return Service(
         name="web",
         command=(
             *(PYTHON, "-m", "granian", "--interface", "asginl", "--log-level", "warning"),
-            *("--workers-kill-timeout", "2", *listen, *files, "config.asgi:application"),
+            *("--workers-kill-timeout", "2", *listen, "config.asgi:application"),
         ),
         environ=environ,
         grace=3.0,

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.views.decorators.gzip import gzip_page
 
 from events.models import Event
 from events.roles import Role, needs
@@ -19,6 +20,7 @@ LIVE = "20m"
 """The range that frames draw; others stand still."""
 
 
+@gzip_page
 @needs(Role.VIEWER)
 def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
@@ -171,6 +173,18 @@ def test_secrets_are_masked_in_the_settings_in_force() -> None:
     assert values["REDRIVE_SECRET_KEYS"] == force.MASK
     assert "hunter2" not in force.masked("DATABASE_URL", "postgresql://me:hunter2@db:5432/x")
     assert force.masked("REDRIVE_PORT", "8000") == "8000"
+
+
+def test_hundreds_who_poll_at_once_are_drawn_one_answer() -> None:
+    samples.take(None)
+    client = signed_in(Role.VIEWER)
+    first = client.get("/live/?page=overview").content
+    with CaptureQueriesContext(connection) as made:
+        assert client.get("/live/?page=overview").content == first
+    # Who it is, what they may, and the newest sample.
+    assert len(made) <= 4
+    second = samples.take(Sample.objects.newest())
+    assert f'data-v="{second.id}"' in client.get("/live/?page=overview").content.decode()
 
 
 def test_polling_gives_the_same_parts_as_a_frame() -> None:
