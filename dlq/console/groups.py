@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django import forms
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from dlq.console.sparks import Spark, sparks_of
 from dlq.models import Signature
-from events.console.inputs import decoded_or_none
+from events.console.inputs import Filters, IdField
 from events.console.named import subscriptions_of
 from events.models import Subscription
 from events.rules.ids import Prefix
@@ -42,12 +43,21 @@ class Groups:
     older: str | None
 
 
-def groups_of(request: HttpRequest) -> Groups:
-    """Newest death first, of one subscription where `?subscription=` names it."""
+class GroupFilters(Filters):
+    subscription = IdField(Prefix.SUBSCRIPTION)
+    error = forms.CharField(max_length=200, required=False, label="Error contains")
+
+
+def groups_of(request: HttpRequest, filters: GroupFilters) -> Groups:
+    """Newest death first."""
+    if not filters.is_valid():
+        return Groups([], None)
     found = Signature.objects.with_open()
-    subscription = decoded_or_none(Prefix.SUBSCRIPTION, request.GET.get("subscription", ""))
-    if subscription is not None:
-        found = found.filter(subscription=subscription)
+    chosen = filters.chosen
+    if "subscription" in chosen:
+        found = found.filter(subscription=chosen["subscription"])
+    if "error" in chosen:
+        found = found.filter(error__icontains=chosen["error"])
     key = _parsed(request.GET.get("before", ""))
     if key is not None:
         at, last = key

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from dlq import select
-from dlq.console.groups import groups_of, side_of
+from dlq.console.groups import GroupFilters, groups_of, side_of
 from dlq.models import DeadLetter, LetterJob, LetterState, Signature
 from dlq.models.dead_letter import DeadLetterQuerySet
 from dlq.select import Criteria
@@ -84,10 +84,12 @@ def found_by(chosen: dict[str, Any]) -> DeadLetterQuerySet:
 @needs(Role.VIEWER)
 def dead_letters(request: HttpRequest) -> HttpResponse:
     """The groups that somebody still has to deal with, the newest death first."""
+    filters = GroupFilters(request.GET)
     context = {
         "title": "Dead letters",
         "lede": "Deliveries whose attempts are spent, grouped by how they failed.",
-        "groups": groups_of(request),
+        "filters": filters,
+        "groups": groups_of(request, filters),
         "jobs": LetterJob.objects.running(),
     }
     return render_again(request, "dlq/groups.html", context)

@@ -16,9 +16,10 @@ from dlq import replay as engine
 from dlq.console.dryrun import DryRun, dry_run
 from dlq.console.progress import outcomes_of, progress_of
 from dlq.console.replay_form import RATE, ReplayForm
-from dlq.models import Replay
+from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order
+from events.console.inputs import Filters, equal
 from events.console.live import render_again
 from events.console.named import subscriptions_of
 from events.console.paging import TooLate, page_of
@@ -29,14 +30,30 @@ TOO_LATE = "Counting these took more than ten seconds. Narrow it by time, type o
 MOVED = "The set moved while you looked: this is what it would replay now."
 
 
+class ReplayFilters(Filters):
+    state = forms.ChoiceField(choices=[("", "any"), *((s, s) for s in ReplayState)], required=False)
+    source = forms.ChoiceField(
+        choices=[("", "any"), *((s, s.replace("_", " ")) for s in ReplaySource)], required=False
+    )
+    by = forms.CharField(
+        max_length=200, required=False, widget=forms.TextInput(attrs={"placeholder": "user:…"})
+    )
+
+
 @require_GET
 @needs(Role.VIEWER)
 def replays(request: HttpRequest) -> HttpResponse:
     """The list, newest first."""
+    filters = ReplayFilters(request.GET)
+    found = Replay.objects.none()
+    if filters.is_valid():
+        wanted = equal(filters.chosen, state="state", source="source", by="created_by")
+        found = Replay.objects.filter(wanted)
     context = {
         "title": "Replays",
         "lede": "Jobs that send again what failed, or what the event log holds.",
-        "page": page_of(request, Replay.objects.all()),
+        "filters": filters,
+        "page": page_of(request, found),
     }
     return render_again(request, "dlq/replays.html", context)
 

@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from events.bulk import step
+from events.console.paging import SIZE
 from events.models import AuditEntry, BulkJob, OwedDelivery, Subscription
 from events.models.bulk import BulkState, BulkVerb
 from events.roles import Role
@@ -39,7 +40,7 @@ def test_the_list_offers_all_that_match_to_who_may_act_and_to_nobody_else() -> N
     path = reverse("deliveries")
     shown = pages.text_of(pages.signed_in(Role.OPERATOR).get(path, {"status": "503"}))
     assert "Select all 60 matching" in shown
-    assert shown.count('name="ids"') == 40
+    assert shown.count('name="ids"') == SIZE
     assert '<input type="hidden" name="status" value="503">' in shown
     seen = pages.text_of(pages.signed_in(Role.VIEWER).get(path))
     assert "matching" not in seen

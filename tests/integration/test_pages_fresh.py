@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from events.console.paging import SIZE
 from events.models import Delivery, Event
 from events.roles import Role
 from events.rules.outcome import Responded
@@ -88,7 +89,7 @@ def test_a_whole_page_of_rows_costs_no_more_queries_than_one(name: str) -> None:
     client = pages.signed_in(Role.VIEWER)
     rows = ",".join(row.public_id for row in KINDS[name].objects.order_by("-id")[:60])
     shown = ask(client, name, "none", rows)
-    assert shown.count("<template>") == 40
+    assert shown.count("<template>") == SIZE
     assert ask(client, name, "none", "evt_x,,sub_1").count("<template>") == 0
 
 

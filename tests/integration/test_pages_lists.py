@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from events.console.paging import SIZE
 from events.models import Delivery, Event
 from events.roles import Role
 from tests import make, pages
@@ -43,7 +44,8 @@ def test_a_list_is_walked_both_ways_by_key_and_skips_nothing(name: str) -> None:
         response = client.get(reverse(name), {"before": page.older})
     assert seen == wanted
     back = client.get(reverse(name), {"after": page.newer}).context["page"]
-    assert [row.public_id for row in back.rows] == wanted[40:80]
+    last = len(wanted) // SIZE * SIZE
+    assert [row.public_id for row in back.rows] == wanted[last - SIZE : last]
 
 
 @pytest.mark.parametrize("name", ["events", "deliveries", "subscriptions", "dead-letters-all"])

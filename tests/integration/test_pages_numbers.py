@@ -16,6 +16,7 @@ from dlq import settle
 from dlq.models import DeadLetter, Signature
 from dlq.select import Criteria
 from events import operate
+from events.console.paging import SIZE
 from events.engine.record import record
 from events.models import OwedDelivery, Subscription
 from events.roles import Role
@@ -82,7 +83,7 @@ def test_each_number_of_the_ledger_opens_what_it_counts() -> None:
         "cancelled": 2,
     }
     for label, (href, n) in found.items():
-        assert listed(client, href) == min(n, 40), label
+        assert listed(client, href) == min(n, SIZE), label
 
 
 @pytest.mark.parametrize("number", [0, 1])

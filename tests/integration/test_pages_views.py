@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from dlq.models.replay import ReplaySource
+from dlq.replay import Order, cancel, start
+from dlq.select import Criteria
 from events import views
 from events.models import AuditEntry, SavedView
+from events.models.saved_view import LISTS
 from events.operate import WrongState
 from events.roles import Role
-from tests import pages
+from events.rules.outcome import Responded
+from tests import make, pages
 
 pytestmark = pytest.mark.django_db
 
@@ -90,3 +97,36 @@ def test_a_name_is_text() -> None:
     client.post(reverse("view-save"), WANTED | {"name": "<script>alert(1)</script>"})
     assert "<script>alert(1)" not in shown(client)
     assert "&lt;script&gt;alert(1)" in shown(client)
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_that_can_be_a_view_has_a_filter_to_save(path: str) -> None:
+    client = pages.signed_in(Role.VIEWER)
+    shown_here = shown(client, path)
+    names = re.findall(r'name="(\w+)"', shown_here.partition('aria-label="Filter"')[2])
+    assert names, path
+    kept = shown(client, f"{path}?{names[0]}=x")
+    assert "Save this view" in kept, path
+
+
+def test_groups_and_replays_are_filtered() -> None:
+    to, other_one = make.subscription(types=["a"]), make.subscription(types=["b"])
+    for row in (to, other_one):
+        make.backlog(row, 1, type=row.types[0])
+    make.recorded(Responded(500))
+    make.dead(make.subscription(types=["order.*"]), 1, status=410)
+    order = Order(ReplaySource.DEAD_LETTERS, Criteria(subscription=to.id), token="t")
+    cancel(start(order, actor="user:a").id, actor="user:a")
+    client = pages.signed_in(Role.VIEWER)
+
+    def groups(**query: str) -> int:
+        return len(client.get(reverse("dead-letters"), query).context["groups"].rows)
+
+    assert (groups(), groups(subscription=to.public_id), groups(error="gone")) == (3, 1, 1)
+    assert groups(subscription="nonsense") == 0
+
+    def replays(**query: str) -> int:
+        return len(client.get(reverse("replays"), query).context["page"].rows)
+
+    assert (replays(), replays(state="running"), replays(state="cancelled")) == (1, 0, 1)
+    assert (replays(source="events"), replays(by="user:a"), replays(by="user:b")) == (0, 1, 0)
