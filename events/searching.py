@@ -16,9 +16,10 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 from psycopg.sql import SQL, Composed, Literal
 
-from events import jobs, statements
+from events import jobs, load, statements
 from events.models import EventText
 from events.rules import ids, words
+from events.rules.load import Step
 
 JOB, WALKED = "events.text", "first"
 """The job that fills the index, and the name of its place in what that job keeps."""
@@ -69,7 +70,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Ids of events, newest first. `late` says that older ones were not looked at in time."""
+    """Ids of events, newest first. `late` says that older ones were not looked at.
+
+    There was no time for them, or there is too much load.
+    """
 
     events: Sequence[UUID]
     late: bool = False
@@ -92,6 +96,8 @@ def search(asked: Asked, *, most: int) -> Found | None:
     hits = [row.id for row in newest if row.hit][:most]
     if len(newest) < RECENT or len(hits) == most:
         return Found(hits)
+    if Step.NEWEST_SEARCHED in load.current().steps:
+        return Found(hits, late=True)
     try:
         older = _older(asked, question, low, newest[-1].id, most - len(hits))
     except OperationalError as error:

@@ -14,8 +14,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import models
 from django.http import HttpRequest, StreamingHttpResponse
 
+from events import load
+from events.rules.load import Step
+
 FORMATS = {"csv": "text/csv; charset=utf-8", "jsonl": "application/x-ndjson"}
 AT_ONCE = 1_000
+BUSY = b"The load is too high to make a file of this list. Try again in a minute.\n"
 
 Columns = Mapping[str, Callable[[Any], object]]
 
@@ -31,7 +35,14 @@ def wants_file(request: HttpRequest) -> bool:
 def file_of(
     request: HttpRequest, found: models.QuerySet[Any], columns: Columns, *, name: str
 ) -> StreamingHttpResponse:
-    """Every row of the query, newest first; a thousand are held at a time."""
+    """Every row of the query, newest first; a thousand are held at a time.
+
+    503 under the worst load: whoever reads whole tables then waits.
+    """
+    if Step.NO_FILES in load.current().steps:
+        return StreamingHttpResponse(
+            [BUSY], status=503, headers={"Retry-After": "60"}, content_type="text/plain"
+        )
     form = request.GET["export"]
     chunks = _csv(found, columns) if form == "csv" else _json_lines(found, columns)
     # Django reads a synchronous stream to its end before it sends the first byte over ASGI.

@@ -26,6 +26,8 @@ class Step(StrEnum):
     REPLAYS_AT_A_TENTH = "replays run at a tenth of their rate"
     FRAMES_EVERY_5_S = "the console shows a frame every 5 s"
     NO_BODIES = "the bodies of successful answers are not kept"
+    NEWEST_SEARCHED = "searches look at the newest thousand events only"
+    NO_FILES = "lists are not given as files"
     REPLAYS_WAIT = "replays wait"
     LOW_REFUSED = "publishes of low priority are refused with 429"
     ALL_REFUSED = "every publish is refused with 503"
@@ -95,6 +97,8 @@ STEPS: dict[Level, Sequence[Step]] = {
         Step.FRAMES_EVERY_5_S,
         Step.NO_BODIES,
         Step.INDEX_RESTS,
+        Step.NEWEST_SEARCHED,
+        Step.NO_FILES,
         Step.REPLAYS_WAIT,
         Step.LOW_REFUSED,
     ),

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from django.db.models import F
+from django.urls import reverse
 from pytest_django import Settings
 
 from events import load
 from events.models import LoadLevel
+from events.roles import Role
 from events.rules.load import Level
+from tests import pages
 from tests.lane import Lane
 from tests.rest import operator
 
@@ -67,3 +70,16 @@ def test_the_disk_is_that_of_the_folder_that_is_set(tmp_path: Path, settings: Se
     assert 0 < found < 1
     settings.REDRIVE_DISK = str(tmp_path / "not mounted")
     assert load.measure().disk_free is None
+
+
+def overload() -> None:
+    LoadLevel.objects.update_or_create(id=1, defaults={"level": "overloaded"})
+    load._known = None
+
+
+def test_no_list_is_given_as_a_file_under_the_worst_load() -> None:
+    client = pages.signed_in(Role.VIEWER)
+    overload()
+    answer = client.get(reverse("events"), {"export": "csv"})
+    assert (answer.status_code, answer["Retry-After"]) == (503, "60")
+    assert client.get(reverse("events")).status_code == 200

@@ -154,6 +154,18 @@ def test_the_index_rests_above_the_normal_load() -> None:
     assert indexed() == 0
 
 
+def test_a_search_looks_at_the_newest_only_under_the_worst_load(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(searching, "RECENT", 2)
+    made = [published(ago=timedelta(minutes=n), data=b'{"says":"needle"}') for n in range(5, 1, -1)]
+    indexed()
+    assert search(Asked("needle", hidden=True), most=10) == Found(made[::-1])
+    LoadLevel.objects.update_or_create(id=1, defaults={"level": "overloaded"})
+    load._known = None
+    assert search(Asked("needle", hidden=True), most=10) == Found(made[:1:-1], late=True)
+
+
 def test_the_words_go_with_their_day() -> None:
     day = (timezone.now() - timedelta(days=40)).astimezone(UTC).date()
     low, high = ids.span(day)
