@@ -266,13 +266,16 @@ def test_steer_a_subscription() -> None:
             operate.resume(actor=make.ACTOR, subscription=to.id)
             operate.open_breaker(actor=make.ACTOR, subscription=to.id, seconds=60)
             operate.close_breaker(actor=make.ACTOR, subscription=to.id)
+            operate.disable(actor=make.ACTOR, subscription=to.id, reason="x")
+            operate.enable(actor=make.ACTOR, subscription=to.id)
+            operate.reset_breaker(actor=make.ACTOR, subscription=to.id)
             operate.rotate_secret(actor=make.ACTOR, subscription=to.id, secret=make.SECRET)
 
         return verb
 
     def end() -> None:
         assert Subscription.objects.get().state == "active"
-        assert Lane.objects.get().state == "closed"
+        assert (Lane.objects.get().state, Lane.objects.get().ramp) == ("closed", None)
         # A rotation tried again adds another secret; one of them has no end, as always.
         assert Secret.objects.filter(expires_at=None).count() == 1
         rotations = AuditEntry.objects.filter(action="rotate-secret").count()

@@ -177,6 +177,19 @@ def test_steering_at_once_leaves_one_state_and_an_entry_for_each_act() -> None:
     assert Subscription.objects.get().max_concurrency == 3
 
 
+def test_two_workers_that_hear_410_disable_its_subscription_once() -> None:
+    lanes = [make.subscription(max_concurrency=100) for _ in range(3)]
+    for _ in range(8):
+        make.published(make.event())
+    claims = make.claims()
+    race(
+        lambda n=n: record([make.result(one, Responded(410)) for one in claims[n::4]], worker="w")
+        for n in range(4)
+    )
+    assert Subscription.objects.filter(state="disabled").count() == len(lanes)
+    assert AuditEntry.objects.filter(action="disable").count() == len(lanes)
+
+
 def test_rotations_at_once_leave_one_secret_without_an_end() -> None:
     to = make.subscription()
     race([lambda: operate.rotate_secret(actor="a", subscription=to.id, secret=make.SECRET)] * 8)
