@@ -8,11 +8,11 @@ from typing import Any
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from events.console.export import Columns, file_of, wants_file
 from events.console.inputs import Filters, MomentField
+from events.console.live import render_again
 from events.console.paging import page_of
 from events.models import AuditEntry
 from events.roles import Role, needs
@@ -85,7 +85,7 @@ def audit(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         "page": page,
         "acts": acts_of(page.rows),
     }
-    return render(request, "events/audit.html", context)
+    return render_again(request, "events/audit.html", context)
 
 
 def acts_of(entries: Sequence[AuditEntry]) -> list[Act]:
