@@ -262,12 +262,12 @@ def test_steer_a_subscription() -> None:
         to = make.subscription()
 
         def verb() -> None:
+            operate.disable(actor=make.ACTOR, subscription=to.id, reason="x")
+            operate.enable(actor=make.ACTOR, subscription=to.id)
             operate.pause(actor=make.ACTOR, subscription=to.id)
             operate.resume(actor=make.ACTOR, subscription=to.id)
             operate.open_breaker(actor=make.ACTOR, subscription=to.id, seconds=60)
             operate.close_breaker(actor=make.ACTOR, subscription=to.id)
-            operate.disable(actor=make.ACTOR, subscription=to.id, reason="x")
-            operate.enable(actor=make.ACTOR, subscription=to.id)
             operate.reset_breaker(actor=make.ACTOR, subscription=to.id)
             operate.rotate_secret(actor=make.ACTOR, subscription=to.id, secret=make.SECRET)
 
