@@ -38,11 +38,6 @@ STATE = ["state", "state_reason", "state_by", "state_since", "resume_at", "probe
 
 Undoable = Literal["disable", "resume"]
 
-_LEFT: Mapping[Undoable, SubscriptionState] = {
-    "disable": SubscriptionState.DISABLED,
-    "resume": SubscriptionState.ACTIVE,
-}
-
 
 class WrongState(Exception):
     """What was asked for is not possible in the state that the thing is in."""
@@ -90,15 +85,23 @@ def change_subscription(
 
 @transaction.atomic
 def pause(
-    *, actor: str, subscription: UUID, reason: str = "", until: datetime | None = None
+    *,
+    actor: str,
+    subscription: UUID,
+    reason: str = "",
+    until: datetime | None = None,
+    anew: bool = True,
 ) -> Subscription:
     """Holds its deliveries back, at most until a moment; nothing that is owed is lost or spent.
 
-    A send that a worker claimed before may still start within two seconds.
+    A send that a worker claimed before may still start within two seconds. `anew` puts this pause
+    in the place of one that is there; without it that raises WrongState.
     """
     row = _held(subscription)
     if row.state == SubscriptionState.DISABLED:
         raise WrongState("It is disabled: enable it first.")
+    if row.state == SubscriptionState.PAUSED and not anew:
+        raise WrongState(f"It is paused already, by {row.state_by}. Resume it to pause it anew.")
     return _set_state(row, SubscriptionState.PAUSED, actor, "pause", reason=reason, until=until)
 
 
@@ -139,7 +142,8 @@ def undo(*, actor: str, subscription: UUID, action: Undoable, since: datetime) -
     `since` is the state_since that it left. Raises WrongState if the state was changed since.
     """
     row = _held(subscription)
-    if (row.state, row.state_since) != (_LEFT[action], since):
+    left = SubscriptionState.DISABLED if action == "disable" else SubscriptionState.ACTIVE
+    if (row.state, row.state_since) != (left, since):
         raise WrongState("Its state was changed since: nothing was undone.")
     before = AuditEntry.objects.last_of(row.public_id, action).before or {}
     until = before.get("resume_at")

@@ -66,6 +66,7 @@ def pause(request: HttpRequest, subscription: UUID) -> HttpResponse:
             subscription=subscription,
             reason=form.cleaned_data["reason"],
             until=timezone.now() + timedelta(minutes=minutes) if minutes else None,
+            anew=False,
         ),
         done="Paused. What is owed waits; nothing is lost and no attempt is spent.",
         back=_page(subscription),

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from dlq.models import DeadLetter, Signature
+from dlq.models import DeadLetter, Replay, Signature
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order, start
 from dlq.select import Criteria
@@ -17,6 +17,7 @@ from events.choose import Criteria as BulkCriteria
 from events.models import Delivery, Event
 from events.models.bulk import BulkVerb
 from events.roles import GIVEN, Role
+from monitoring.models import Finding, Kind, Side
 from tests import make, pages
 
 pytestmark = pytest.mark.django_db
@@ -119,6 +120,7 @@ def acts() -> dict[str, Role]:
     order = Order(ReplaySource.DEAD_LETTERS, Criteria(), token="t", rate=1.0)
     replay = start(order, actor=make.ACTOR)
     job = bulk.start(bulk.Order(BulkVerb.RETRY, BulkCriteria(), "t"), actor=make.ACTOR)
+    finding = Finding.objects.create(kind=Kind.LEVEL, side=Side.OURS, words="The load is busy.")
     named: Callable[..., str] = reverse
     operator = [
         named("subscription-pause", args=[to.id]),
@@ -137,6 +139,13 @@ def acts() -> dict[str, Role]:
         named("dead-letters-restore"),
         named("replay-new"),
         named("replay-cancel", args=[replay.id]),
+        named("replay-rate", args=[replay.id]),
+        named("dead-letters-picked"),
+        named("dead-letter-amend", args=[dead]),
+        named("letter-job-cancel", args=[to.id]),
+        named("subscription-undo-resume", args=[to.id]),
+        *(named(name, args=[finding.pk]) for name in ("acknowledge", "silence", "ring")),
+        named("drills-run"),
         named("debugger"),
     ]
     admin = [
@@ -144,6 +153,9 @@ def acts() -> dict[str, Role]:
         named("subscription-edit", args=[to.id]),
         named("subscription-enable", args=[to.id]),
         named("subscription-disable", args=[to.id]),
+        named("subscription-undo-disable", args=[to.id]),
+        named("rehearse", args=["good"]),
+        named("rehearsal-end", args=["good"]),
         named("subscription-rotate", args=[to.id]),
         named("subscription-delete", args=[to.id]),
         named("key-new"),
@@ -178,6 +190,10 @@ def every_page_safely() -> dict[str, Role]:
         reverse("dead-letter-group", args=[letter.signature_id]),
         reverse("dead-letters"),
         reverse("replays"),
+        reverse("replay", args=[Replay.objects.get().id]),
+        reverse("alerts"),
+        reverse("drills"),
+        reverse("dead-letters-all"),
     }
     return dict.fromkeys(found, Role.VIEWER)
 
@@ -190,5 +206,5 @@ def test_a_change_by_a_link_is_refused() -> None:
         reverse("debugger"),
     } | {reverse("bulk-new"), reverse("dead-letters-discard")}
     for path in acts():
-        if path not in pages_with_a_form and not path.endswith(("/edit/", "/delete/")):
+        if path not in pages_with_a_form and not path.endswith(("/edit/", "/delete/", "/amend/")):
             assert client.get(path).status_code == 405, path

@@ -45,6 +45,18 @@ def undo_of(answer: HttpResponse) -> str:
     return html.unescape(found)
 
 
+def test_of_two_who_pause_the_second_is_told_and_changes_nothing() -> None:
+    row = make.subscription()
+    path = reverse("subscription-pause", args=[row.id])
+    pages.signed_in(Role.OPERATOR).post(path, {"reason": "a release", "minutes": "60"})
+    row.refresh_from_db()
+    answer = pages.signed_in(Role.ADMIN).post(path, {"reason": "mine", "minutes": "15"})
+    assert said(answer).startswith("It is paused already, by user:operator.")
+    until = row.resume_at
+    row.refresh_from_db()
+    assert (row.state_reason, row.resume_at) == ("a release", until)
+
+
 @pytest.mark.parametrize(("action", "role"), [("disable", Role.ADMIN), ("resume", Role.OPERATOR)])
 def test_the_undo_of_a_disable_or_a_resume_brings_the_pause_back_as_it_was(
     action: str, role: Role
