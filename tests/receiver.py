@@ -3,6 +3,7 @@
     /ok  /status/503  /then/500/200  /gone  /later/120     answers
     /slow/0.5  /hold  /hang  /drip  /close  /reset          time and silence
     /redirect?http://…  /huge  /endless  /bomb  /garbage  /headers  /hundred  /short    hostility
+    /markup                                                 HTML in body and headers
 
 `/hold` answers when the test says `release()`. It runs on raw streams in a thread of its own.
 """
@@ -24,6 +25,8 @@ from typing import Self
 
 PATIENCE = 10.0
 """Seconds that a test waits for requests before it fails."""
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -174,6 +177,7 @@ ANSWERS: dict[str, Callable[[list[str]], bytes]] = {
     "status": lambda rest: answer(int(rest[0]), f"status {rest[0]}".encode()),
     "gone": lambda _: answer(410),
     "later": lambda rest: answer(429, headers={"retry-after": rest[0]}),
+    "markup": lambda _: answer(500, MARKUP.encode(), headers={"x-markup": MARKUP}),
     "nul": lambda _: answer(500, b"a\0b\xff", headers={"x-odd": "caf\xe9"}),
     "bomb": lambda _: answer(200, _bomb(), headers={"content-encoding": "gzip"}),
     "headers": lambda _: b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 100_000 + b"\r\n",

@@ -71,10 +71,21 @@ def test_keys_lead_to_pages_rows_search_and_help(people: People, world: World) -
     page.keyboard.press("Tab")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
+
+def test_single_keys_are_switched_off_for_good(people: People, world: World) -> None:
+    page = people.arrives("viewer", "/")
+    page.keyboard.press("?")
     page.get_by_label("Single keys are on").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard")).not_to_be_visible()
+    page.reload()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).not_to_be_visible()
+    page.get_by_role("button", name="Account").click()
+    page.get_by_role("button", name="Keyboard").click()
+    expect(page.get_by_label("Single keys are on")).not_to_be_checked()
 
 
 def test_x_ticks_the_row_that_has_the_focus(people: People, world: World) -> None:

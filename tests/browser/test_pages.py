@@ -11,7 +11,9 @@ from playwright.sync_api import Page, expect
 
 from bench.stack import Stack
 from tests.browser.people import People
-from tests.browser.world import World
+from tests.browser.test_live import kind
+from tests.browser.world import World, await_, dead_letters, publish, subscribe
+from tests.receiver import MARKUP, Receiver
 
 ACTIONS = "main form[method=post]:not(.views form)"
 """A view is one's own: everybody may save one."""
@@ -80,6 +82,36 @@ def test_a_script_in_a_payload_or_a_name_shows_as_text(people: People, world: Wo
     expect(page.locator("#payload")).to_contain_text("<img src=x onerror=alert(1)>")
     page.goto("/search/?q=" + "%3Cscript%3Ealert(1)%3C/script%3E")
     expect(page.locator("#found")).to_contain_text("<script>alert(1)</script>")
+
+
+HOSTILE = [
+    "</pre></code><svg onload=alert(1)>",
+    "'\"><iframe src=javascript:alert(1)></iframe>",
+    "{{ 7*7 }}{% debug %}",
+    "<template><p hx-get=/sign-out/ hx-trigger=load></template>",
+]
+
+
+def test_markup_in_an_answer_its_headers_and_its_payload_shows_as_text(
+    people: People, world: World, stack: Stack, endpoint: Receiver
+) -> None:
+    of = kind()
+    to = subscribe(stack, endpoint.url("/markup"), of, schedule=[], name=HOSTILE[0])
+    event = publish(stack, of, subject=HOSTILE[1], data={text: text for text in HOSTILE})
+    await_(lambda: bool(dead_letters(stack, to)))
+    dead = dead_letters(stack, to)[0]
+    page = people.arrives("operator")
+    page.on("dialog", lambda dialog: pytest.fail("a script ran"))
+    for path in (f"/deliveries/{dead['delivery']}/", f"/dead-letters/groups/{dead['group']}/"):
+        page.goto(path)
+        expect(page.locator("main")).to_contain_text(MARKUP)
+        assert page.locator("main :is(img, script, iframe, svg[onload])").count() == 0, path
+    page.goto(f"/deliveries/{dead['delivery']}/")
+    expect(page.locator("dl.headers", has_text="x-markup")).to_contain_text(MARKUP)
+    page.goto(f"/events/{event}/")
+    for text in (HOSTILE[0], HOSTILE[2], HOSTILE[3]):
+        expect(page.locator("#payload")).to_contain_text(text)
+    assert page.locator("main :is(img, script, iframe, svg[onload], p[hx-get])").count() == 0
 
 
 def test_the_why_page_names_the_rule_that_failed(people: People, world: World) -> None:

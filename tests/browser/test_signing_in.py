@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from bench.stack import Stack
 from tests.browser.people import PASSWORD, Crowd, People
+from tests.browser.test_access import violations
 
 
 def test_the_printed_password_signs_in_and_leads_where_one_wanted_to_go(people: People) -> None:
@@ -33,6 +34,7 @@ def test_a_sixth_wrong_try_is_refused_though_the_password_is_right(
         page.get_by_label("Password").fill(word)
         page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Too many wrong passwords")
+    assert violations(page) == []
 
 
 def test_signing_out_closes_the_sockets_of_other_tabs(

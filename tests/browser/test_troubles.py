@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 import redis
@@ -35,7 +35,8 @@ def frozen(stack: Stack, role: str) -> Iterator[None]:
         yield
     finally:
         for one in found:
-            one.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGCONT)
 
 
 def test_a_socket_that_is_cut_off_is_replaced_by_polling_and_back(
@@ -93,14 +94,34 @@ def test_redis_is_flushed_and_nobody_notices_then_stops_and_polling_carries(
     expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=30_000)
 
 
-def test_the_web_process_is_killed_and_the_page_recovers_by_itself(
+def test_redis_is_killed_and_comes_back_without_a_reload(
+    people: People, world: World, stack: Stack
+) -> None:
+    page = live(people.arrives("viewer", "/"))
+    page.evaluate("window.here = true")
+    for one in processes(stack, "redis"):
+        one.kill()
+    publish(stack, "order.paid")
+    accepted = stat(page, "accepted")
+    before = title_of(accepted)
+    publish(stack, "order.paid")
+    expect(accepted).not_to_have_attribute("title", before, timeout=30_000)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=60_000)
+    assert page.evaluate("window.here")
+
+
+def test_the_web_process_is_killed_and_the_page_says_so_then_recovers_by_itself(
     people: People, world: World, stack: Stack
 ) -> None:
     people.expects(r"WebSocket|ERR_|\[object Event\]|htmx:sendError")
     page = live(people.arrives("viewer", "/"))
     page.evaluate("window.here = true")
-    for one in processes(stack, "web"):
-        one.send_signal(signal.SIGKILL)
+    # One that is restarted at once would be back before anybody is told.
+    with frozen(stack, "web"):
+        expect(page.locator("#trouble")).to_contain_text("asks again every 5 s")
+        expect(page.locator("#poller")).to_have_count(1)
+        for one in processes(stack, "web"):
+            one.kill()
     expect(page.locator("#live")).not_to_have_attribute("data-state", "live")
     expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=60_000)
     frames(page, 1)

@@ -51,6 +51,15 @@ class World:
         ]
 
     @property
+    def detail_pages(self) -> Sequence[str]:
+        """Those that show an operator more than a viewer."""
+        return [
+            *(f"/events/{self.event}/", f"/subscriptions/{self.failing}/"),
+            *("/deliveries/", f"/deliveries/{self.delivery}/", f"/dead-letters/{self.dead}/"),
+            *("/dead-letters/", f"/dead-letters/groups/{self.group}/", "/alerts/", "/drills/"),
+        ]
+
+    @property
     def operator_pages(self) -> Sequence[str]:
         amend = f"/dead-letters/{self.dead}/amend/"
         dry_run = f"/replays/new/?source=dead_letters&subscription={self.failing}"
