@@ -171,7 +171,7 @@ def _of_load() -> list[Family]:
         _one(
             "disk_free_ratio",
             "gauge",
-            "Part of the database's disk that is free; absent for a server elsewhere.",
+            "Part of the database's disk that is free; absent where it is not known.",
             measures.get("disk_free"),
         ),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -121,7 +122,7 @@ class Window:
         recorder = asyncio.create_task(self._record(closing))
         try:
             while time.monotonic() < ends and not stopping() and not recorder.done():
-                taken = await self._refill()
+                taken = await self._refill(stopping)
                 sent += taken
                 # What is not recorded yet holds its lane's places.
                 empty = 0 if taken or self._sending or self._unrecorded else empty + 1
@@ -151,9 +152,11 @@ class Window:
                 ends = None
             await asyncio.wait(set(self._sending), timeout=NOTICED)
 
-    async def _refill(self) -> int:
+    async def _refill(self, stopping: Callable[[], bool]) -> int:
         free, since = self._size - self.taken, time.monotonic()
         claims = await self._in(self._claiming, partial(self._claim, free)) if free > 0 else ()
+        if stopping():
+            since = -math.inf  # Claimed meanwhile: nothing is sent any more, so it is given back.
         for one in claims:
             task = asyncio.create_task(self._deliver(one, since))
             self._sending[task] = since
