@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from events.audit import note
 from events.operate import WrongState
-from events.roles import GIVEN, Role, role_of
+from events.roles import Role, give, role_of
 
 ACTIVE, SHUT_OUT = "active", "shut out"
 
@@ -131,9 +131,7 @@ def _hold_admins() -> None:
 
 def _put_in(person: User, role: Role) -> None:
     """One role a person; a superuser who is given a lesser one is none any more."""
-    group, _ = Group.objects.get_or_create(name=role)
-    person.groups.remove(*person.groups.filter(name__in=GIVEN))
-    person.groups.add(group)
+    give(person, role)
     if person.is_superuser and role is not Role.ADMIN:
         User.objects.filter(id=person.id).update(is_superuser=False)
 

@@ -11,18 +11,6 @@ LONGEST = 2.0
 """Seconds that one question may take."""
 
 
-def unix_socket(path: str) -> Probe:
-    async def probe() -> bool:
-        try:
-            _, writer = await asyncio.open_unix_connection(path)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    return probe
-
-
 def answers(host: str, port: int, *, ask: bytes, good: Callable[[bytes], bool]) -> Probe:
     """Sends `ask` over TCP and judges the first line that comes back."""
 

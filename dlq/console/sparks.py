@@ -26,7 +26,7 @@ class Spark:
 def sparks_of(groups: Collection[UUID], now: datetime) -> Mapping[UUID, Spark]:
     """One query, at most HOURS rows a group."""
     first = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - HOUR * (HOURS - 1)
-    found = DeathHour.objects.filter(signature__in=list(groups), hour__gte=first)
+    found = DeathHour.objects.since(first, groups)
     kept: dict[UUID, dict[int, int]] = {one: {} for one in groups}
     for signature, hour, died in found.values_list("signature", "hour", "died"):
         kept[signature][(hour - first) // HOUR] = died

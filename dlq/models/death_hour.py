@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
 from django.db import models
+
+
+class DeathHourQuerySet(models.QuerySet["DeathHour"]):
+    def since(self, hour: datetime, groups: Collection[UUID]) -> Self:
+        """The hours of some groups from one on."""
+        return self.filter(signature__in=list(groups), hour__gte=hour)
 
 
 class DeathHour(models.Model):
@@ -15,6 +26,8 @@ class DeathHour(models.Model):
     signature = models.UUIDField(db_column="signature_id")
     hour = models.DateTimeField()
     died = models.BigIntegerField()
+
+    objects = DeathHourQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index("hour", name="death_hour")]

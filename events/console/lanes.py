@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 
 from events import statements
 from events.models import OwedDelivery, Subscription
-from events.rules.states import BreakerState, DeliveryState, SubscriptionState
+from events.rules.states import BreakerState, SubscriptionState
 
 STUCK_SHOWN = 5
 
@@ -94,13 +94,9 @@ def with_standing(rows: Sequence[Subscription]) -> list[Standings]:
 
 def in_flight(subscription: UUID, *, most: int) -> int:
     """Sends under way, counted up to the cap that bounds them."""
-    found = OwedDelivery.objects.filter(subscription=subscription, state=DeliveryState.IN_FLIGHT)
-    return found[: most + 1].count()
+    return OwedDelivery.objects.in_flight(subscription)[: most + 1].count()
 
 
 def stuck(subscription: UUID) -> QuerySet[OwedDelivery]:
     """Deliveries of an ordered lane that failed and hold up what has the same key."""
-    held = OwedDelivery.objects.filter(
-        subscription=subscription, ordering_key__isnull=False, attempts__gt=0
-    )
-    return held.order_by("created_at")[:STUCK_SHOWN]
+    return OwedDelivery.objects.stuck(subscription)[:STUCK_SHOWN]

@@ -14,7 +14,6 @@ from events.console.steps import Step, step_of
 from events.explain import Explanation, Kind, explain
 from events.matching import facts_of
 from events.models import ApiKey, Delivery, Event, Subscription
-from events.rules import ids
 from events.rules.filters import Facts
 from events.rules.ids import Prefix
 from events.rules.readings import values_read
@@ -73,7 +72,7 @@ def with_outcomes(rows: Sequence[Event]) -> list[Outcome]:
     if sum(row.matched for row in rows) > COUNTED or not rows:
         return [Outcome(row, None) for row in rows]
     events = [row.id for row in rows]
-    found = Delivery.objects.filter(event__in=events, id__gte=ids.first_of(min(events)))
+    found = Delivery.objects.of_events(events)
     counted = found.values_list("event", "state").annotate(n=Count("id")).order_by()
     by_event: dict[UUID, Counter[str]] = defaultdict(Counter)
     for event, state, n in counted:

@@ -6,6 +6,7 @@ A finished delivery moves, in the statement that finishes it, from `events_owed`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 from uuid import UUID
 
@@ -34,6 +35,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def of_event(self, event: UUID) -> Self:
         """A delivery is never older than its event, so older days are pruned."""
         return self.filter(event=event, id__gte=ids.first_of(event)).order_by("id")
+
+    def of_events(self, events: Sequence[UUID]) -> Self:
+        """Of some events, with the days before the oldest pruned."""
+        return self.filter(event__in=events, id__gte=ids.first_of(min(events)))
 
 
 class _DeliveryColumns(models.Model):
@@ -71,6 +76,17 @@ class _DeliveryColumns(models.Model):
         return ids.encode(Prefix.DELIVERY, self.id)
 
 
+class OwedQuerySet(models.QuerySet["OwedDelivery"]):
+    def in_flight(self, subscription: UUID) -> Self:
+        """Sends of one lane that are under way."""
+        return self.filter(subscription=subscription, state=DeliveryState.IN_FLIGHT)
+
+    def stuck(self, subscription: UUID) -> Self:
+        """What failed in an ordered lane and holds up its key, the oldest first."""
+        held = self.filter(subscription=subscription, ordering_key__isnull=False, attempts__gt=0)
+        return held.order_by("created_at")
+
+
 class OwedDelivery(_DeliveryColumns):
     """What is still owed: pending until `due_at`, or in flight under a lease.
 
@@ -83,6 +99,8 @@ class OwedDelivery(_DeliveryColumns):
     lease_until = models.DateTimeField(null=True)
     worker = models.TextField(default="")
     strikes = models.SmallIntegerField(default=0)
+
+    objects = OwedQuerySet.as_manager()
 
     class Meta:
         db_table = "events_owed"

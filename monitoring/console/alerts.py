@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from events.console.live import render_again
+from events.console.person import actor_of
 from events.roles import Role, needs
 from monitoring import findings as verbs
 from monitoring.models import Finding
@@ -36,7 +37,7 @@ def findings(request: HttpRequest) -> HttpResponse:
 @require_POST
 @needs(Role.OPERATOR)
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
-    if verbs.acknowledge(pk, actor=_actor(request)):
+    if verbs.acknowledge(pk, actor=actor_of(request)):
         messages.success(request, "Acknowledged.", extra_tags=f"/alerts/{pk}/ring/")
     else:
         messages.info(request, "That one is over, or somebody was first.")
@@ -49,7 +50,7 @@ def silence(request: HttpRequest, pk: int) -> HttpResponse:
     hours = request.POST.get("hours", "1")
     hours = hours if hours in SILENCES else "1"
     until = timezone.now() + timedelta(hours=int(hours))
-    if verbs.silence(pk, actor=_actor(request), until=until):
+    if verbs.silence(pk, actor=actor_of(request), until=until):
         words = f"Silenced for {SILENCES[hours]}."
         messages.success(request, words, extra_tags=f"/alerts/{pk}/ring/")
     else:
@@ -60,10 +61,6 @@ def silence(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @needs(Role.OPERATOR)
 def ring(request: HttpRequest, pk: int) -> HttpResponse:
-    if verbs.ring_again(pk, actor=_actor(request)):
+    if verbs.ring_again(pk, actor=actor_of(request)):
         messages.success(request, "It rings again.")
     return redirect("alerts")
-
-
-def _actor(request: HttpRequest) -> str:
-    return f"user:{request.user.get_username()}"
