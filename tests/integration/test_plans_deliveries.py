@@ -149,3 +149,22 @@ def test_a_slice_of_everything_that_is_owed_goes_on_by_key() -> None:
     found = choose.narrowed(OwedDelivery.objects.all(), Criteria(before=timezone.now()))
     page = found.filter(id__gt=middle).order_by("id").values_list("id")[:1_000]
     assert bounded(page) == {"events_owed_pkey"}
+
+
+@pytest.mark.parametrize("state", ["owed", "later"])
+def test_a_page_of_what_is_owed_stops_at_its_rows(state: str) -> None:
+    bounded(listed(state=state))
+
+
+@pytest.mark.parametrize("state", ["due", "parked"])
+def test_a_page_of_what_is_due_reads_what_is_owed_at_most(state: str) -> None:
+    plan = plan_of(listed(state=state))
+    scanned = {node.get("Relation Name") for node in nodes(plan) if node["Actual Loops"]}
+    assert not [name for name in scanned if name and name.startswith("events_finished")], plan
+    assert plan["Actual Total Time"] < 1_000
+
+
+def test_a_page_of_one_event_reads_its_rows() -> None:
+    event = Delivery.objects.earliest("id").event
+    used = bounded(listed(event=event))
+    assert "owed_event" in used
