@@ -12,6 +12,8 @@ from tests.browser.people import People
 from tests.browser.world import World, await_, deliveries, publish_many, subscribe
 from tests.receiver import Receiver
 
+TWO = ("operator", "admin")
+
 
 def plain(people: People, role: str, path: str) -> Page:
     return people.arrives(role, path, java_script_enabled=False)
@@ -120,3 +122,110 @@ def test_a_view_is_saved_and_deleted(people: People, world: World) -> None:
     expect(page).to_have_url(re.compile(r"type=parcel"))
     page.get_by_role("button", name=f"Delete the view {name}").click()
     expect(page.get_by_role("link", name=name)).to_have_count(0)
+
+
+def said(page: Page, words: str) -> None:
+    expect(page.locator("#messages")).to_contain_text(words)
+
+
+def kind() -> str:
+    return f"test.k{uuid4().hex[:12]}"
+
+
+def test_a_subscription_is_disabled_enabled_and_deleted(
+    people: People, stack: Stack, endpoint: Receiver
+) -> None:
+    name = f"Short lived {uuid4().hex[:6]}"
+    to = subscribe(stack, endpoint.url("/ok"), kind(), name=name)
+    page = plain(people, "admin", f"/subscriptions/{to}/")
+    page.locator("#disable-reason").fill("it moves")
+    page.get_by_role("button", name="Disable").click()
+    said(page, "Disabled.")
+    page.get_by_role("button", name="Undo").click()
+    said(page, "It is as it was before.")
+    page.get_by_role("button", name="Disable").click()
+    page.get_by_role("button", name="Enable").click()
+    said(page, "Enabled")
+    page.get_by_role("link", name="Delete…").click()
+    page.locator("#confirm-name").fill(name)
+    page.get_by_role("button", name="Delete it").click()
+    said(page, f"Deleted {name}")
+
+
+def test_a_replay_is_slowed_and_cancelled(people: People, stack: Stack, endpoint: Receiver) -> None:
+    of = kind()
+    to = subscribe(stack, endpoint.url("/status/404"), of, schedule=[])
+    publish_many(stack, of, 4)
+    await_(lambda: len(deliveries(stack, to, "dead")) == 4)
+    begin = f"/replays/new/?source=dead_letters&subscription={to}&rate=0.01"
+    page = plain(people, "operator", begin)
+    page.get_by_role("button", name="Start the replay").click()
+    page.get_by_label("Deliveries a second").fill("0.02")
+    page.get_by_role("button", name="Change rate").click()
+    said(page, "It goes on at 0.02 a second; it was 0.01 a second.")
+    page.get_by_role("button", name="Cancel").click()
+    said(page, "Cancelled.")
+
+
+def test_a_dead_letter_is_corrected(people: People, stack: Stack, endpoint: Receiver) -> None:
+    of = kind()
+    to = subscribe(stack, endpoint.url("/status/404"), of, schedule=[])
+    publish_many(stack, of, 1)
+    await_(lambda: len(deliveries(stack, to, "dead")) == 1)
+    page = plain(people, "operator", f"/dead-letters/all/?subscription={to}")
+    page.locator("tbody tr a.id").first.click()
+    page.get_by_role("link", name="Correct and send…").click()
+    page.get_by_label("Data").fill('{"corrected": true}')
+    page.get_by_role("button", name="Send it").click()
+    said(page, "Sent as a new event")
+
+
+def test_an_alert_is_acknowledged_silenced_and_rings_again(
+    people: People, stack: Stack, endpoint: Receiver
+) -> None:
+    name = f"Alarming {uuid4().hex[:6]}"
+    to = subscribe(stack, endpoint.url("/ok"), kind(), name=name)
+    page = plain(people, "operator", f"/subscriptions/{to}/")
+    page.get_by_role("button", name="Open the breaker").click()
+    row = page.locator("#standing tr", has_text=name)
+
+    def stands() -> bool:
+        page.goto("/alerts/")
+        return row.count() == 1
+
+    await_(stands)
+    row.get_by_role("button", name="Acknowledge").click()
+    said(page, "Acknowledged.")
+    row.get_by_role("button", name="Ring again").click()
+    said(page, "It rings again.")
+    row.get_by_role("combobox").select_option("8")
+    row.get_by_role("button", name="Silence").click()
+    said(page, "Silenced for 8 hours.")
+
+
+def test_of_two_who_act_at_once_one_is_told_that_it_was_done(
+    people: People, stack: Stack, endpoint: Receiver
+) -> None:
+    of = kind()
+    to = subscribe(stack, endpoint.url("/status/404"), of, schedule=[3600.0])
+    publish_many(stack, of, 1)
+    await_(lambda: len(deliveries(stack, to, "pending")) == 1)
+    [owed] = deliveries(stack, to, "pending")
+    first, second = (plain(people, who, f"/deliveries/{owed['id']}/") for who in TWO)
+    for page, words in ((first, "Cancelled."), (second, "It is finished already.")):
+        page.get_by_role("button", name="Cancel it").click()
+        said(page, words)
+    dies = subscribe(stack, endpoint.url("/status/404"), f"{of}.dies", schedule=[])
+    publish_many(stack, f"{of}.dies", 1)
+    await_(lambda: len(deliveries(stack, dies, "dead")) == 1)
+    for page in (first, second):
+        page.goto(f"/dead-letters/all/?subscription={dies}")
+        page.locator("tbody tr a.id").first.click()
+    for page, words in ((first, "Discarded 1."), (second, "There was nothing open to discard.")):
+        page.get_by_role("button", name="Discard").click()
+        said(page, words)
+    for page in (first, second):
+        page.goto(f"/subscriptions/{to}/")
+    for page, words in ((first, "Paused."), (second, "It is paused already")):
+        page.get_by_role("button", name="Pause", exact=True).click()
+        said(page, words)
