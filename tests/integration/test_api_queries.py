@@ -76,4 +76,4 @@ def test_a_delivery_and_the_status_cost_a_few_queries() -> None:
     delivery = make.owed(to)
     assert queries(f"deliveries/{encode(Prefix.DELIVERY, delivery)}") <= 5
     assert queries(f"subscriptions/{to.public_id}") == 2
-    assert queries("status") <= 5
+    assert queries("status") <= 8
