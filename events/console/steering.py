@@ -166,6 +166,18 @@ def close_breaker(request: HttpRequest, subscription: UUID) -> HttpResponse:
 
 @require_POST
 @needs(Role.OPERATOR)
+def reset_breaker(request: HttpRequest, subscription: UUID) -> HttpResponse:
+    """Forgets what was counted, and the ramp too."""
+    return act(
+        request,
+        partial(operate.reset_breaker, actor=actor_of(request), subscription=subscription),
+        done="The breaker is reset: the lane runs at full width.",
+        back=_page(subscription),
+    )
+
+
+@require_POST
+@needs(Role.OPERATOR)
 def test(request: HttpRequest, subscription: UUID) -> HttpResponse:
     """Sends a test event, whatever the lane's state; its delivery says what came of it."""
     row = get_object_or_404(Subscription.objects.existing(), id=subscription)

@@ -51,6 +51,9 @@ urlpatterns: list[URLPattern] = [
     path(
         _SUBSCRIPTION + "close-breaker/", steering.close_breaker, name="subscription-close-breaker"
     ),
+    path(
+        _SUBSCRIPTION + "reset-breaker/", steering.reset_breaker, name="subscription-reset-breaker"
+    ),
     path("deliveries/", deliveries.deliveries, name="deliveries"),
     path("deliveries/fresh/", deliveries.deliveries_fresh, name="deliveries-fresh"),
     path("deliveries/bulk/", bulk.bulk_new, name="bulk-new"),

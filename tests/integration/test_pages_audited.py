@@ -144,6 +144,7 @@ ACTS: dict[str, Callable[[Scene], Arguments]] = {
     "subscription-delete": lambda s: ([s.to.id], {"name": "Orders"}),
     "subscription-open-breaker": lambda s: ([s.to.id], {"minutes": "5"}),
     "subscription-close-breaker": lambda s: ([s.after("open-breaker")], {}),
+    "subscription-reset-breaker": lambda s: ([s.after("open-breaker")], {}),
     "delivery-retry": lambda s: ([make.owed(s.to)], {}),
     "delivery-cancel": lambda s: ([make.owed(s.to)], {}),
     "bulk-new": lambda s: ([], s.confirmed("bulk-new", verb="cancel", all="1")),

@@ -128,6 +128,7 @@ def acts() -> dict[str, Role]:
         named("subscription-test", args=[to.id]),
         named("subscription-open-breaker", args=[to.id]),
         named("subscription-close-breaker", args=[to.id]),
+        named("subscription-reset-breaker", args=[to.id]),
         named("delivery-retry", args=[owed]),
         named("delivery-cancel", args=[owed]),
         named("bulk-new"),
