@@ -164,7 +164,13 @@
     document.body.append(polling.content.cloneNode(true));
     htmx.process(document.getElementById("poller"));
   };
-  const stopPolling = () => document.getElementById("poller")?.remove();
+  const stopPolling = () => {
+    const poller = document.getElementById("poller");
+    if (!poller) return;
+    // An answer to one that is gone would find none of its targets.
+    htmx.trigger(poller, "htmx:abort");
+    poller.remove();
+  };
 
   const ticks = () => STALE_TICKS * 1_000 * Math.max(1, Number(pulse().dataset.span || 1));
   const cutOff = () => {
