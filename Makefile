@@ -15,8 +15,9 @@ CHECKED := DATABASE_URL=postgresql://check REDIS_URL=redis://check \
 up demo down: $(SYNCED)
 	@exec $(PYTHON) -m config.stack $@
 
+# In the order of their names, so that the files of tests/browser share a stack and a Chromium.
 test: $(SYNCED) browser
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(SYNCED)
 	@$(PYTHON) -m ruff format --check -q .

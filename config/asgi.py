@@ -17,8 +17,8 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.conf import settings
+from servestatic import ServeStaticASGI
 
-from config.files import ROUTE, Files
 from config.urls import websocket_urlpatterns
 from events import tasks
 from events.heartbeat import beat_while_serving
@@ -36,8 +36,18 @@ intake = Intake(
     on_commit=Poke(tasks.ask_for_a_pump).poke,
 )
 
-
-files = Files(settings.STATIC_ROOT)
+# Made before by collectstatic, with a compressed one beside each. Their names carry no hash: a new
+# version is to be seen soon.
+files = ServeStaticASGI(
+    None,
+    root=settings.STATIC_ROOT,
+    prefix=settings.STATIC_URL,
+    max_age=300,
+    allow_all_origins=False,
+    add_headers_function=lambda headers, *_: headers.add_header(
+        "X-Content-Type-Options", "nosniff"
+    ),
+)
 
 _beating: asyncio.Task[None] | None = None
 
@@ -52,8 +62,8 @@ def _keep_beating() -> None:
 async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Publishes go down their own lane, everything else but files to Django."""
     _keep_beating()
-    if scope["path"].startswith(ROUTE):
-        await files(scope, send)
+    if scope["path"].startswith(settings.STATIC_URL):
+        await files(scope, receive, send)
         return
     lane = scope["method"] == "POST" and scope["path"] == "/api/v1/events"
     await (intake if lane else django)(scope, receive, send)
