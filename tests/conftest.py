@@ -16,12 +16,16 @@ os.environ.update(servers.environment())
 
 import django
 import pytest
+from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 django.setup()
+
+# Where nothing was collected yet, config.asgi warns that there are no files to serve.
+settings.STATIC_ROOT.mkdir(exist_ok=True)
 
 from events import load, matching
 from events.engine import retention
