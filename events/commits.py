@@ -7,10 +7,11 @@ waits for nobody.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from django.db import OperationalError, connection
@@ -26,6 +27,9 @@ BYTES_A_COMMIT = 16 * 1024 * 1024
 WAITING = 10_000
 """Events that may wait for a commit before publishes are refused."""
 
+PATIENT = 1.0
+"""Seconds of waiting after which a commit that fails takes those along that waited for it."""
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -33,6 +37,7 @@ class _Waiting:
     guard: Identity | None
     done: asyncio.Future[Answer]
     size: int
+    since: float = field(default_factory=time.monotonic)
 
 
 class Commits:
@@ -71,6 +76,8 @@ class Commits:
                 answers = await loop.run_in_executor(self._thread, self._commit, batch)
                 for one, answer in zip(batch, answers, strict=True):
                     _settle(one, answer)
+                if isinstance(answers[-1], OperationalError):
+                    self._give_up(answers[-1])
                 if any(_owes(answer) for answer in answers):
                     self._on_commit()
         finally:
@@ -96,6 +103,14 @@ class Commits:
             problem or [next(receipts) for _ in one.events]
             for one, problem in zip(batch, refused, strict=True)
         ]
+
+    def _give_up(self, error: OperationalError) -> None:
+        """Answers whoever waited for a commit that hung: the next may hang for as long again."""
+        young = time.monotonic() - PATIENT
+        while self._waiting and self._waiting[0].since < young:
+            one = self._waiting.popleft()
+            self._waiting_events -= len(one.events)
+            _settle(one, error)
 
     def _next(self) -> list[_Waiting]:
         """As much as one commit may carry; a second event of one identity waits for the next."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -234,6 +236,19 @@ def test_an_unreachable_database_is_503_and_the_lane_heals(lane: Lane) -> None:
     assert answers[-1].status == 202
     assert Event.objects.count() == 1 + len(answers) - len(refused)
     connection.close_pool()
+
+
+def test_whoever_waits_for_a_commit_that_hangs_is_refused_with_it(lane: Lane) -> None:
+    connection.ensure_connection()
+    began = time.monotonic()
+    with psycopg.connect(connection.connection.info.dsn) as other:
+        other.execute("LOCK TABLE events_event IN ACCESS EXCLUSIVE MODE")
+        # Each with a commit of its own: one after the other they would hang for four times as long.
+        posts = [lane.posting({"type": "t"}, {"idempotency-key": f'"{n}"'}) for n in range(4)]
+        answers = lane.together(posts)
+    assert {(answer.status, answer.code) for answer in answers} == {(503, "unavailable")}
+    assert time.monotonic() - began < 9
+    assert lane.post({"type": "t"}, {"idempotency-key": '"0"'}).status == 202
 
 
 def test_overload_refuses_low_priority_first(lane: Lane) -> None:
