@@ -98,6 +98,7 @@ def _host(rig: Rig, seconds: int, port: int) -> Iterator[set[int]]:
         "LD_PRELOAD": str(_library()),
         "FAKETIME": f"{seconds:+d}",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(Path(__file__).with_name("skewed")),
     }
     python = sys.executable
     celery = ("-q", "-A", "config", "worker", "-Q", "deliveries,control", "-c", "1")
