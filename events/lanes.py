@@ -51,10 +51,16 @@ LOOK = 64
 """How many due rows of an ordered lane are looked at beside those that are wanted. If they are
 taken up by successors of keys that are stuck, the keys are walked instead: one probe a key."""
 
+# Of the delivery `w`: whether nothing of its key is ahead of it. Walks owed_order.
+FIRST_OF_KEY = """NOT EXISTS (
+    SELECT FROM events_owed AS ahead
+    WHERE ahead.subscription_id = w.subscription_id AND ahead.ordering_key = w.ordering_key
+      AND (ahead.created_at, ahead.id) < (w.created_at, w.id))"""
+
 # Of the lane `quota`, at most `quota.n` that may be sent now, by priority and due time. What has a
 # key waits for what its key was owed before, and for what is in flight: a transaction that was
 # overtaken by a later one must not send beside it.
-READY = """
+READY = f"""
     SELECT ready.* FROM (
         SELECT ARRAY(SELECT f.ordering_key FROM events_owed AS f
                      WHERE f.subscription_id = quota.subscription_id AND f.state = 'in_flight'
@@ -62,11 +68,7 @@ READY = """
     ) AS busy CROSS JOIN LATERAL (
         WITH RECURSIVE seen AS MATERIALIZED (
             SELECT w.id, w.priority, w.due_at, w.ordering_key IS NULL OR (
-                w.ordering_key <> ALL(busy.keys) AND NOT EXISTS (
-                    SELECT FROM events_owed AS ahead
-                    WHERE ahead.subscription_id = w.subscription_id
-                      AND ahead.ordering_key = w.ordering_key
-                      AND (ahead.created_at, ahead.id) < (w.created_at, w.id))) AS free
+                w.ordering_key <> ALL(busy.keys) AND {FIRST_OF_KEY}) AS free
             FROM (VALUES (0::int2), (1::int2), (2::int2)) AS p(priority)
             CROSS JOIN LATERAL (
                 SELECT * FROM events_owed AS o

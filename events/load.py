@@ -29,7 +29,7 @@ KNOWN_FOR = 1.0
 # for what is ahead of it. One probe a lane and priority.
 BACKLOG = f"""
 WITH RECURSIVE {lanes.WALK}
-SELECT coalesce(extract(epoch FROM now() - min(oldest.due_at)), 0)::float8 AS seconds
+SELECT coalesce(extract(epoch FROM now() - min(w.due_at)), 0)::float8 AS seconds
 FROM walk
 JOIN events_lane AS lane USING (subscription_id)
 JOIN events_subscription AS s ON s.id = walk.subscription_id
@@ -38,14 +38,10 @@ CROSS JOIN LATERAL (
     SELECT * FROM events_owed AS o
     WHERE o.subscription_id = walk.subscription_id AND o.state = 'pending'
       AND o.priority = p.priority AND o.due_at <= now()
-    ORDER BY o.due_at LIMIT 1) AS oldest
+    ORDER BY o.due_at LIMIT 1) AS w
 WHERE s.state = 'active' AND s.deleted_at IS NULL AND lane.state = 'closed' AND lane.ramp IS NULL
   AND s.rate_limit IS NULL AND {lanes.CAP} > {lanes.IN_FLIGHT}
-  AND (oldest.ordering_key IS NULL OR NOT EXISTS (
-      SELECT FROM events_owed AS ahead
-      WHERE ahead.subscription_id = walk.subscription_id
-        AND ahead.ordering_key = oldest.ordering_key
-        AND (ahead.created_at, ahead.id) < (oldest.created_at, oldest.id)))
+  AND (w.ordering_key IS NULL OR {lanes.FIRST_OF_KEY})
 """
 
 

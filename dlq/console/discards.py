@@ -23,6 +23,7 @@ from dlq.console.letters import LetterFilters, criteria_of
 from dlq.models import DeadLetter, JobState, LetterJob, LetterVerb, Signature
 from dlq.select import Criteria
 from dlq.settle import Discarded
+from events.console.acting import tell_if_running
 from events.console.inputs import MomentField
 from events.console.live import render_again
 from events.console.named import subscriptions_of
@@ -142,10 +143,8 @@ def letter_job(request: HttpRequest, job: UUID) -> HttpResponse:
 @needs(Role.OPERATOR)
 def letter_job_cancel(request: HttpRequest, job: UUID) -> HttpResponse:
     """Stops it; what it moved stays so."""
-    if clear.cancel(job, actor=actor_of(request)):
-        messages.success(request, "Stopped. What it did so far stays done.")
-    else:
-        messages.info(request, "It was not running any more.")
+    stopped = clear.cancel(job, actor=actor_of(request))
+    tell_if_running(request, "Stopped. What it did so far stays done.", was_running=stopped)
     return redirect("letter-job", job)
 
 

@@ -19,6 +19,7 @@ from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
 from dlq.replay import Order
+from events.console.acting import tell_if_running
 from events.console.inputs import Filters, equal
 from events.console.live import render_again
 from events.console.named import subscriptions_of
@@ -79,10 +80,8 @@ def replay(request: HttpRequest, replay: UUID) -> HttpResponse:
 @needs(Role.OPERATOR)
 def cancel(request: HttpRequest, replay: UUID) -> HttpResponse:
     """Stops it; what it made stays owed."""
-    if engine.cancel(replay, actor=actor_of(request)):
-        messages.success(request, "Cancelled. What it made so far stays owed.")
-    else:
-        messages.info(request, "It was not running any more.")
+    stopped = engine.cancel(replay, actor=actor_of(request))
+    tell_if_running(request, "Cancelled. What it made so far stays owed.", was_running=stopped)
     return redirect("replay", replay)
 
 
@@ -99,12 +98,14 @@ def change_rate(request: HttpRequest, replay: UUID) -> HttpResponse:
     form, before = RateForm(request.POST), get_object_or_404(Replay, id=replay).rate
     if not form.is_valid():
         messages.error(request, "Give a rate from 0.01 to 100,000 deliveries a second.")
-    elif engine.set_rate(replay, rate=form.cleaned_data["rate"], actor=actor_of(request)):
-        was = f"{before:g} a second" if before else "as fast as it goes"
-        words = f"It goes on at {form.cleaned_data['rate']:g} a second; it was {was}."
-        messages.success(request, words)
     else:
-        messages.info(request, "It was not running any more.")
+        rate, was = (
+            form.cleaned_data["rate"],
+            f"{before:g} a second" if before else "as fast as it goes",
+        )
+        changed = engine.set_rate(replay, rate=rate, actor=actor_of(request))
+        words = f"It goes on at {rate:g} a second; it was {was}."
+        tell_if_running(request, words, was_running=changed)
     return redirect("replay", replay)
 
 

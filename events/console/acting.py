@@ -43,6 +43,14 @@ def _of(made: Made, told: str | Callable[[Made], str]) -> str:
     return told if isinstance(told, str) else told(made)
 
 
+def tell_if_running(request: HttpRequest, words: str, *, was_running: bool) -> None:
+    """Of an act on a job: it may have ended since its page was drawn."""
+    if was_running:
+        messages.success(request, words)
+    else:
+        messages.info(request, "It was not running any more.")
+
+
 def refused(request: HttpRequest, form: BaseForm, *, back: str) -> HttpResponse:
     """Says what is wrong with a form that a page shows in passing; nothing was done."""
     words = [

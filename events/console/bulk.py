@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from events import bulk as engine
 from events.bulk import Order
+from events.console.acting import tell_if_running
 from events.console.bulk_form import BulkForm
 from events.console.bulk_plan import DryRun, Progress, asked_for, dry_run, progress_of
 from events.console.live import render_again
@@ -60,10 +61,8 @@ def bulk_job(request: HttpRequest, bulk: UUID) -> HttpResponse:
 @needs(Role.OPERATOR)
 def bulk_cancel(request: HttpRequest, bulk: UUID) -> HttpResponse:
     """Stops it; what it did stays done."""
-    if engine.cancel(bulk, actor=actor_of(request)):
-        messages.success(request, "Stopped. What it did so far stays done.")
-    else:
-        messages.info(request, "It was not running any more.")
+    stopped = engine.cancel(bulk, actor=actor_of(request))
+    tell_if_running(request, "Stopped. What it did so far stays done.", was_running=stopped)
     return redirect("bulk-job", bulk)
 
 
