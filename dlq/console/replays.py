@@ -99,10 +99,8 @@ def change_rate(request: HttpRequest, replay: UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "Give a rate from 0.01 to 100,000 deliveries a second.")
     else:
-        rate, was = (
-            form.cleaned_data["rate"],
-            f"{before:g} a second" if before else "as fast as it goes",
-        )
+        rate = form.cleaned_data["rate"]
+        was = f"{before:g} a second" if before else "as fast as it goes"
         changed = engine.set_rate(replay, rate=rate, actor=actor_of(request))
         words = f"It goes on at {rate:g} a second; it was {was}."
         tell_if_running(request, words, was_running=changed)
