@@ -16,7 +16,8 @@ from events.rules.states import BreakerState, SubscriptionState
 STUCK_SHOWN = 5
 
 # Counting rows would cost what a lane owes; the ledger is a few rows a lane, and exact. What is
-# due first is one probe of owed_lane a priority.
+# due first is one probe of owed_lane a priority. A test is due at infinity, which Python cannot
+# hold: it is not of the lane.
 STANDING = """
 SELECT wanted.id, ledger.*, soonest.due_at, soonest.due_at <= now() AS due
 FROM unnest(%(ids)s::uuid[]) AS wanted(id)
@@ -32,6 +33,7 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT due_at FROM events_owed
         WHERE subscription_id = wanted.id AND state = 'pending' AND priority = p.priority
+            AND due_at < 'infinity'
         ORDER BY due_at LIMIT 1) AS first
 ) AS soonest
 """

@@ -8,13 +8,15 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.urls import reverse
 
 from events import operate, vault
 from events.engine.trial import send_tests
 from events.models import Attempt, Delivery, Lane, Secret, Subscription
 from events.models.subscription import REDRIVE
 from events.probe import send_test
-from tests import make
+from events.roles import Role
+from tests import make, pages
 from tests.receiver import PATIENCE, Receiver
 
 pytestmark = pytest.mark.usefixtures("lawful")
@@ -38,6 +40,26 @@ def test_tests_are_sent_whatever_the_state_of_their_lane(receiver: Receiver) -> 
     assert [state(one) for one in both] == ["delivered", "delivered"]
     assert Subscription.objects.get(id=paused.id).state == "paused"
     assert send_tests() == 0
+
+
+def test_every_page_opens_while_a_test_waits() -> None:
+    to = make.subscription(ordered=True)
+    waiting = Delivery.objects.values("id", "event").get(id=asked(to))
+    operator = pages.signed_in(Role.OPERATOR)
+    for address in (
+        reverse("overview"),
+        reverse("subscriptions"),
+        reverse("subscription", args=[to.id]),
+        reverse("event", args=[waiting["event"]]),
+        reverse("deliveries"),
+        reverse("delivery", args=[waiting["id"]]),
+        reverse("deliveries") + "?format=csv",
+        reverse("subscriptions") + "?format=csv",
+        reverse("health"),
+    ):
+        response = operator.get(address)
+        assert response.status_code == 200, address
+        assert response.getvalue()
 
 
 def test_a_test_that_fails_is_cancelled_and_not_tried_again(receiver: Receiver) -> None:
