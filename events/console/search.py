@@ -76,7 +76,8 @@ ACTIONS: Sequence[tuple[str, str, str, Role]] = (
 @needs(Role.VIEWER)
 def search(request: HttpRequest) -> HttpResponse:
     """The page; for the palette, which asks at every letter, only the answers."""
-    text = request.GET.get("q", "").strip()[:LONGEST]
+    # PostgreSQL's text holds no NUL, so nothing can be found by one.
+    text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST]
     page = _page_of_id(text)
     if page and request.headers.get("HX-Request") != "true":
         return redirect(page)
