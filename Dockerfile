@@ -20,7 +20,7 @@ COPY static static
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 REDRIVE_LOG_FORMAT=json
 # Collecting files needs the settings to load, not these values: nothing of them stays.
 RUN DATABASE_URL=postgresql://build REDIS_URL=redis://build \
-    REDRIVE_SECRET_KEY=build REDRIVE_SECRET_KEYS=build \
+    REDRIVE_SECRET_KEY=build REDRIVE_SECRET_KEYS=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8= \
     python manage.py collectstatic --noinput --verbosity 0 \
  && chown -R redrive: staticfiles
 USER redrive

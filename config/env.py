@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from cryptography.fernet import Fernet
+
 from events.rules.addresses import Network, parse_networks
 
 T = TypeVar("T")
@@ -55,6 +57,21 @@ def secret(name: str, meaning: str) -> str:
     if not value:
         raise Misconfigured(name, f"set it: {meaning} `make up` makes one at its first start.")
     return value
+
+
+def fernet_keys(name: str, meaning: str) -> tuple[str, ...]:
+    """Keys between commas, never shown; a wrong one would be found when a secret is needed."""
+    keys = tuple(key.strip() for key in secret(name, meaning).split(","))
+    for number, key in enumerate(keys, 1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise Misconfigured(
+                name,
+                f"key {number} of {len(keys)} is no Fernet key, which is 32 bytes in URL-safe "
+                "base64. `openssl rand -base64 32 | tr +/ -_` makes one.",
+            ) from None
+    return keys
 
 
 def items(name: str, default: str, meaning: str) -> list[str]:

@@ -40,10 +40,10 @@ REDRIVE_BROKER_URL = env.text(
 
 # Secrets
 SECRET_KEY = env.secret("REDRIVE_SECRET_KEY", "Signs sessions and forms: any long random text.")
-REDRIVE_SECRET_KEYS = env.secret(
+REDRIVE_SECRET_KEYS = env.fernet_keys(
     "REDRIVE_SECRET_KEYS",
     "Fernet keys between commas: the first encrypts secrets at rest, all of them decrypt.",
-).split(",")
+)
 
 # The engine
 REDRIVE_ALLOW_ADDRESSES = env.networks(
@@ -247,7 +247,10 @@ AUTH_PASSWORD_VALIDATORS = [
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_LOCKOUT_TEMPLATE = "accounts/locked.html"
+AXES_HANDLER = "config.sign_in_limits.SignInLimits"
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_LOCKOUT_CALLABLE = "config.sign_in_limits.locked"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_ENABLE_ADMIN = False
 AXES_CLIENT_IP_CALLABLE = "config.client_address.client_address"
 
@@ -265,8 +268,6 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
-X_FRAME_OPTIONS = "DENY"
-SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = REDRIVE_TLS
 # Balancers ask over plain HTTP, and a redirect is not an answer to them.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -276,10 +277,8 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = REDRIVE_TLS
 SESSION_COOKIE_NAME = "__Host-redrive" if REDRIVE_TLS else "redrive"
 SESSION_COOKIE_SECURE = REDRIVE_TLS
 SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "__Host-csrf" if REDRIVE_TLS else "redrive-csrf"
 CSRF_COOKIE_SECURE = REDRIVE_TLS
-CSRF_COOKIE_SAMESITE = "Lax"
 
 LANGUAGE_CODE = "en"
 USE_I18N = False

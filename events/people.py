@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from events import hooks
 from events.audit import note
 from events.operate import WrongState
 from events.roles import Role, give, role_of
@@ -20,6 +21,11 @@ ACTIVE, SHUT_OUT = "active", "shut out"
 
 SESSIONS_READ = 2_000
 """Sessions that are looked through for whose they are; their rows do not say."""
+
+
+def watched(person: int) -> str:
+    """The name under which `hooks.on_change` hears that somebody may do something else now."""
+    return f"user-{person}"
 
 
 @transaction.atomic
@@ -48,6 +54,7 @@ def change_role(*, actor: str, person: int, role: Role) -> Role:
     note(
         actor, "change-role", f"user:{row.username}", before={"role": before}, after={"role": role}
     )
+    hooks.changed_on_commit(watched(row.id))
     return before
 
 
@@ -112,6 +119,7 @@ def _sessions() -> Iterator[tuple[str, int]]:
 def _end_sessions(person: int) -> int:
     keys = [key for key, owner in _sessions() if owner == person]
     Session.objects.filter(session_key__in=keys).delete()
+    hooks.changed_on_commit(watched(person))
     return len(keys)
 
 

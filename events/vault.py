@@ -21,6 +21,15 @@ def encrypt(text: str) -> str:
     return _fernet(tuple(settings.REDRIVE_SECRET_KEYS)).encrypt(text.encode()).decode()
 
 
+def renewed(text: str) -> str:
+    """The same secret under the first key; as it is if it is that already. Raises Unreadable."""
+    try:
+        Fernet(settings.REDRIVE_SECRET_KEYS[0]).decrypt(text.encode())
+    except InvalidToken:
+        return encrypt(decrypt(text))
+    return text
+
+
 def decrypt(text: str) -> str:
     """Raises Unreadable where the key that encrypted it is no longer configured."""
     try:

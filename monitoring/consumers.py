@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import time
@@ -16,6 +17,7 @@ from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 
+from events import people
 from events.roles import Role, role_of
 from monitoring.hub import EVERYWHERE, MOST_WATCHED, PAGES, Slot, hub
 
@@ -23,7 +25,7 @@ SIGNED_OUT, FULL = 4401, 4429
 """Close codes after which a browser does not come again by itself."""
 
 CHECKED = 60.0
-"""Seconds after which the session and the role are looked up again."""
+"""Seconds after which the session and the role are looked up again, should a hint be lost."""
 
 HINTED = 1.0
 """The least seconds between two hints to one socket."""
@@ -80,6 +82,7 @@ def _slot(scope: dict[str, Any], viewer: Viewer, key: str) -> Slot:
     return Slot(
         user=viewer.user,
         session=digest(key),
+        name=people.watched(viewer.user),
         wanted=PAGES.get(page, EVERYWHERE),
         watched=frozenset(one for one in watched if len(one) == 30),
     )
@@ -126,7 +129,9 @@ async def _read(slot: Slot, receive: Receive) -> None:
 
 async def _check(slot: Slot, viewer: Viewer, key: str) -> None:
     while True:
-        await asyncio.sleep(CHECKED)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(slot.look_up.wait(), CHECKED)
+        slot.look_up.clear()
         if await _look_up(key) != viewer:
             slot.refuse()
 

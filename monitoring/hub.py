@@ -43,15 +43,20 @@ EVERYWHERE = frozenset(HEAD)
 
 @dataclass(eq=False, slots=True)
 class Slot:
-    """What one socket has still to be sent; `session` is a digest of its session's key."""
+    """What one socket has still to be sent; `session` is a digest of its session's key.
+
+    `name` is what changes when its user may do something else now: then `look_up` is set.
+    """
 
     user: int
     session: str
+    name: str
     wanted: frozenset[str]
     watched: frozenset[str]
     html: dict[str, str] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    look_up: asyncio.Event = field(default_factory=asyncio.Event)
     refused: bool = False
     paused: bool = False
 
@@ -63,6 +68,8 @@ class Slot:
             self.ready.set()
 
     def hint(self, changed: frozenset[str]) -> None:
+        if self.name in changed:
+            self.look_up.set()
         if seen := changed & self.watched:
             self.changed |= seen
             if not self.paused:
@@ -104,8 +111,7 @@ class Hub:
         self._slots.add(slot)
         self._users[slot.user] += 1
         slot.put(self._newest)
-        if slot.watched:
-            self._asked.set()
+        self._asked.set()
         return True
 
     def leave(self, slot: Slot) -> None:
@@ -149,7 +155,7 @@ class Hub:
 
     async def _renew(self) -> None:
         while True:
-            watched = {one for slot in self._slots for one in slot.watched}
+            watched = {one for slot in self._slots for one in (slot.name, *slot.watched)}
             try:
                 await asyncio.to_thread(self._watched.renew, watched, now=time.time())
             except pulse.LOST as error:

@@ -56,6 +56,33 @@ def test_signing_out_closes_the_sockets_of_other_tabs(
         expect(link).to_have_attribute("href", "/sign-in/?next=%2Fevents%2F")
 
 
+def test_a_demoted_user_is_cut_off_and_does_not_come_again(
+    people: People, stack: Stack, chromium: Browser
+) -> None:
+    admin = people.arrives("admin")
+    password = people.adds(admin, "a-demoted", "operator")
+    with Crowd(chromium, stack.url, {}) as crowd:
+        page = crowd.arrives("")
+        crowd.signs_in(page, "a-demoted", password)
+        page.goto("/deliveries/")
+        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        sockets: list[str] = []
+        page.on("websocket", lambda socket: sockets.append(socket.url))
+        admin.goto("/users/")
+        row = admin.get_by_role("row").filter(has_text="a-demoted")
+        row.get_by_label("Role of a-demoted").select_option("viewer")
+        row.get_by_role("button", name="Set").click()
+        expect(admin.locator("#messages")).to_contain_text("The role is viewer now")
+        expect(page.locator("#trouble")).to_contain_text("Signed out or role changed")
+        expect(page.locator("#live-words")).to_have_text("Not live")
+        # Three frames later for everybody else it has not come again.
+        admin.goto("/")
+        seen = int(admin.locator("#pulse").get_attribute("data-v") or 0)
+        later = "seen => Number(document.getElementById('pulse').dataset.v) >= seen + 3"
+        admin.wait_for_function(later, arg=seen)
+        assert not sockets
+
+
 def test_a_socket_from_a_foreign_origin_is_refused(stack: Stack) -> None:
     answers = {}
     for origin in (stack.url, "https://evil.example"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from channels.layers import get_channel_layer
@@ -15,7 +16,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def slot() -> Slot:
-    return Slot(user=1, session="x", wanted=PAGES["overview"], watched=frozenset({"dlv_1"}))
+    return Slot(
+        user=1,
+        session="x",
+        name="user-1",
+        wanted=PAGES["overview"],
+        watched=frozenset({"dlv_1"}),
+    )
 
 
 async def test_a_hint_that_is_held_back_for_a_hidden_tab_costs_nothing_until_it_is_shown() -> None:
@@ -44,3 +51,13 @@ async def test_a_message_that_nobody_understands_does_not_silence_the_hub(
     assert one.take() == "<b>7</b>"
     for task in crowd._tasks:
         task.cancel()
+
+
+def test_a_change_of_somebody_has_their_sockets_looked_up_and_is_no_news_for_their_page() -> None:
+    mine, other = slot(), replace(slot(), name="user-2")
+    for one in (mine, other):
+        one.hint(frozenset({"user-1"}))
+    assert mine.look_up.is_set()
+    assert not other.look_up.is_set()
+    assert not mine.changed
+    assert not mine.ready.is_set()

@@ -85,6 +85,7 @@ def slot(**fields: Any) -> Slot:
     values: dict[str, Any] = {
         "user": 1,
         "session": "x",
+        "name": "user-1",
         "wanted": PAGES["overview"],
         "watched": frozenset(),
     }

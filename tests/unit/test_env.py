@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from config import env, settings
 from config.env import DECLARED, Misconfigured
@@ -99,3 +100,13 @@ def test_a_secret_that_is_missing_is_never_shown_but_asked_for(
 
     with pytest.raises(Misconfigured, match=r"REDRIVE_TEST: set it: Signs things\."):
         env.secret("REDRIVE_TEST", "Signs things.")
+
+
+def test_a_key_that_is_none_stops_the_start_and_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDRIVE_TEST", f"{Fernet.generate_key().decode()}, not-a-key")
+
+    with pytest.raises(Misconfigured, match=r"REDRIVE_TEST: key 2 of 2 is no Fernet key") as caught:
+        env.fernet_keys("REDRIVE_TEST", "Encrypts things.")
+    assert "not-a-key" not in str(caught.value)
