@@ -29,6 +29,8 @@ PLAIN = (
     *("/dead-letters/", "/dead-letters/all/", "/replays/", "/bulk/", "/audit/", "/health/"),
     *("/alerts/", "/drills/", "/settings/", "/keys/", "/users/", "/start/", "/rehearsal/"),
     *("/search/?q=seeded", "/replays/new/", "/replays/new/?source=dead_letters"),
+    *("/replays/new/?source=dead_letters&since=24h", "/dead-letters/discard/"),
+    "/replays/new/?source=dead_letters&type=seeded.3",
 )
 FOUND_ON = {
     "/events/": r"/events/evt_\w+/",

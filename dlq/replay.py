@@ -13,13 +13,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from dlq import select
 from dlq.models import DeadLetter, LetterState, Replay, ReplayState
 from dlq.models.replay import ReplaySource
+from dlq.plan import Order, plan
 from dlq.select import Criteria
 from dlq.settle import settle
 from events import hooks, load
@@ -33,72 +33,6 @@ from events.uuids import new_uuid
 
 STEP = 500
 """Sources that one transaction looks at."""
-
-SAMPLE = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a replay would do: sources in all, for each subscription, and a few of them.
-
-    `delivered` and `gone` meet the criteria too and are left out: their endpoint was delivered
-    them, or their subscription was deleted.
-    """
-
-    total: int
-    by_subscription: dict[UUID, int]
-    sample: Sequence[DeadLetter | Event]
-    delivered: int = 0
-    gone: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to replay. `target` None sends dead letters where they failed; events need one.
-
-    `token` makes repeats of the order one replay. `fresh` gives the deliveries a webhook-id of
-    their own, so that receivers take them for news. `rate` is deliveries a second. `again` sends
-    also what its endpoint was delivered already.
-    """
-
-    source: ReplaySource
-    criteria: Criteria
-    token: str
-    target: UUID | None = None
-    rate: float | None = None
-    fresh: bool = False
-    again: bool = False
-
-
-def plan(order: Order) -> Plan:
-    """Counts what `start` would replay now, and writes nothing."""
-    found = _sources(order.source, order.criteria, target=order.target, again=order.again)
-    sample = list(found.order_by("-id")[:SAMPLE])
-    if order.source is ReplaySource.EVENTS:
-        total = found.count()
-        counts = {order.target: total} if order.target else {}
-    else:
-        counted = found.values_list("subscription").annotate(n=Count("id")).order_by()
-        counts = dict(counted)
-        total = sum(counts.values())
-        counts = counts if order.target is None else {order.target: total}
-    every = _meeting(order.source, order.criteria).count()
-    sendable = _sources(order.source, order.criteria, target=order.target, again=True).count()
-    return Plan(total, counts, sample, sendable - total, every - sendable)
-
-
-def _meeting(source: str, criteria: Criteria) -> QuerySet[Any]:
-    is_event = source == ReplaySource.EVENTS
-    return select.events(criteria) if is_event else select.dead_letters(criteria)
-
-
-def _sources(source: str, criteria: Criteria, *, target: UUID | None, again: bool) -> QuerySet[Any]:
-    is_event, found = source == ReplaySource.EVENTS, _meeting(source, criteria)
-    if target is None and not is_event:
-        found = select.with_subscription(found)
-    if again:
-        return found
-    return select.undelivered(found, event="id" if is_event else "event", target=target)
 
 
 def start(order: Order, *, actor: str) -> Replay:
@@ -237,7 +171,7 @@ def _allowed(job: Any) -> int:
 
 def _next_sources(job: Replay, many: int) -> list[_Letter] | list[Event]:
     criteria = Criteria.from_json(job.criteria)
-    found = _sources(job.source, criteria, target=job.target, again=job.again)
+    found = select.sources(job.source, criteria, target=job.target, again=job.again)
     if job.source == ReplaySource.EVENTS:
         after = found if job.cursor is None else found.filter(id__gt=job.cursor)
         return list(after.order_by("id")[:many])

@@ -12,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from dlq.models import DeadLetter
 from dlq.models.dead_letter import DeadLetterQuerySet
+from dlq.models.replay import ReplaySource
 from events.models import Event, FinishedDelivery, Subscription
 from events.models.event import EventQuerySet
 from events.models.typed import typed
@@ -102,6 +103,21 @@ def events(wanted: Criteria) -> EventQuerySet:
     return found.filter(typed("type", wanted.type))
 
 
+def meeting(source: str, criteria: Criteria) -> QuerySet[Any]:
+    """All of a source that meets the criteria, whatever became of it since."""
+    return events(criteria) if source == ReplaySource.EVENTS else dead_letters(criteria)
+
+
+def sources(source: str, criteria: Criteria, *, target: UUID | None, again: bool) -> QuerySet[Any]:
+    """What a replay sends: with `again` also what its endpoint was delivered already."""
+    is_event, found = source == ReplaySource.EVENTS, meeting(source, criteria)
+    if target is None and not is_event:
+        found = with_subscription(found)
+    if again:
+        return found
+    return undelivered(found, event="id" if is_event else "event", target=target)
+
+
 def with_subscription(letters: Sources) -> Sources:
     """Those whose subscription was not deleted."""
     return letters.filter(subscription__in=Subscription.objects.existing().values("id"))
@@ -130,3 +146,18 @@ def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:
         event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
     )
     return found.filter(~Exists(taken))
+
+
+def delivered_since(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
+    """Those whose event was delivered to where they failed: what `undelivered` leaves out.
+
+    An event is delivered twice to one subscription by replays alone, so only events of which a
+    replay made a delivery come into question.
+    """
+    replayed = FinishedDelivery.objects.filter(replay__isnull=False)
+    taken = FinishedDelivery.objects.filter(
+        event=OuterRef("event"),
+        subscription=OuterRef("subscription"),
+        state=DeliveryState.DELIVERED,
+    )
+    return letters.filter(Exists(taken), event__in=replayed.values("event"))

@@ -10,7 +10,7 @@ from django.conf import settings
 from dlq import replay
 from dlq.models import DeadLetter, Replay, ReplayState
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order
+from dlq.plan import Order
 from dlq.select import Criteria
 from events.models import Delivery, Lane, Subscription
 from events.rules import ids

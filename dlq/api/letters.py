@@ -17,7 +17,8 @@ from dlq.amend import send_amended
 from dlq.api.replays import ReplayShown
 from dlq.models import DeadLetter, LetterState, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria, narrowed
 from dlq.settle import discard
 from events.api.callers import MANAGE, READ, Request

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from dlq import replay
 from dlq.models import Replay
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, Plan
+from dlq.plan import Order, Plan, plan
 from dlq.select import Criteria
 from events.api.callers import MANAGE, READ, Request
 from events.api.inputs import Body, Moment, Pattern, ReplayId, SubscriptionId, Text
@@ -141,7 +141,7 @@ def start_replay(request: Request, body: ReplayOrder, token: Token) -> Status[An
     """
     order = _order(request.auth, body, token)
     if body.dry_run:
-        found = replay.plan(order)
+        found = plan(order)
         return Status(200, PlanShown.of(found))
     row = replay.start(order, actor=request.auth.actor)
     if not _same(order, row):

@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from dlq.models import DeadLetter
-from dlq.replay import Order, Plan, plan
+from dlq.plan import Order, Plan, plan
 from events.console.named import subscriptions_of
 from events.console.paging import in_time
 from events.models import Event, Subscription

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dlq.console import places
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order
+from dlq.plan import Order
 from dlq.select import Criteria
 from events.console.inputs import IdField, MomentField, PatternField
 from events.models import Subscription

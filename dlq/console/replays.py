@@ -18,7 +18,7 @@ from dlq.console.progress import outcomes_of, progress_of
 from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order
+from dlq.plan import Order
 from events.console.acting import tell_if_running
 from events.console.inputs import Filters, equal
 from events.console.live import render_again

@@ -308,6 +308,12 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(models.F("event"), name="letter_event"),
                     models.Index(
+                        models.F("died_at"),
+                        condition=models.Q(("state", "open")),
+                        include=("subscription", "event_type"),
+                        name="letter_open_died",
+                    ),
+                    models.Index(
                         models.F("settled_at"),
                         condition=models.Q(("state", "discarded")),
                         name="letter_discarded",

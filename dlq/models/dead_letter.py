@@ -121,6 +121,13 @@ class DeadLetter(models.Model):
             models.Index("event", "id", condition=Q(state="open"), name="letter_open_event"),
             models.Index("owner", "id", condition=Q(owner__isnull=False), name="letter_owner"),
             models.Index("event", name="letter_event"),
+            # Dry runs count from this index alone.
+            models.Index(
+                "died_at",
+                include=["subscription", "event_type"],
+                condition=Q(state="open"),
+                name="letter_open_died",
+            ),
             models.Index("settled_at", condition=Q(state="discarded"), name="letter_discarded"),
         ]
         constraints = [

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from config.urls import api
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events import bulk, choose
 from events.keys import new_key

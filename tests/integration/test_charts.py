@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dlq import replay
-from dlq.replay import Order
+from dlq.plan import Order
 from dlq.select import Criteria
 from events.roles import Role
 from monitoring.charts import Chart, charts

@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter, Replay
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, plan, start, step
+from dlq.plan import Order, plan
+from dlq.replay import start, step
 from dlq.select import Criteria
+from events import operate
 from events.models import OwedDelivery, Subscription
 from events.roles import Role
 from events.rules.outcome import Responded
@@ -76,6 +78,26 @@ def test_a_dead_letter_whose_event_arrived_by_another_way_is_left_open() -> None
     assert run(letters).made == 1
     first.refresh_from_db()
     assert first.state == "open"
+
+
+def test_a_letter_of_a_replay_whose_event_had_arrived_before_is_left_out_too() -> None:
+    to = make.subscription()
+    partly(to)
+    run(events_to(to, again=True))
+    make.recorded(Responded(500))
+    assert DeadLetter.objects.filter(state="open").count() == 4
+    letters = Order(ReplaySource.DEAD_LETTERS, Criteria(subscription=to.id), token="y")
+    found = plan(letters)
+    assert (found.total, found.delivered, found.by_subscription) == (2, 2, {to.id: 2})
+    assert run(letters).made == 2
+
+
+def test_letters_of_a_deleted_subscription_are_counted_apart() -> None:
+    to, gone = make.subscription(), make.subscription()
+    make.dead(to, 1)
+    operate.delete_subscription(actor=make.ACTOR, subscription=gone.id)
+    found = plan(Order(ReplaySource.DEAD_LETTERS, Criteria(), token="y"))
+    assert (found.total, found.gone, found.by_subscription) == (1, 1, {to.id: 1})
 
 
 def test_the_page_says_how_many_are_left_out_and_the_box_brings_them_in() -> None:

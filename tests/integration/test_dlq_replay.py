@@ -11,7 +11,8 @@ from standardwebhooks import Webhook
 
 from dlq.models import DeadLetter, LetterState, Replay, ReplayState, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import STEP, Order, cancel, plan, set_rate, start, step
+from dlq.plan import Order, plan
+from dlq.replay import STEP, cancel, set_rate, start, step
 from dlq.select import Criteria
 from dlq.tasks import replay_running
 from events import operate

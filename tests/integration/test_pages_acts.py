@@ -14,7 +14,8 @@ from django.urls import reverse
 
 from dlq.models import DeadLetter, Replay, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events.keys import keyring
 from events.models import ApiKey, AuditEntry, Secret, Subscription

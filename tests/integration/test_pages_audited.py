@@ -15,7 +15,8 @@ from pytest_django import Settings
 
 from dlq.models import DeadLetter, LetterJob
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events import bulk
 from events.access import issue_key

@@ -8,7 +8,8 @@ import pytest
 from django.urls import reverse
 
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events.roles import Role
 from tests import make, pages

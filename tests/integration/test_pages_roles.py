@@ -10,7 +10,8 @@ from django.urls import reverse
 
 from dlq.models import DeadLetter, Replay, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events import bulk
 from events.choose import Criteria as BulkCriteria

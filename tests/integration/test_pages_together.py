@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from dlq.models import DeadLetter, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from events.models import AuditEntry
 from events.roles import Role

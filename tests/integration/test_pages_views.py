@@ -9,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, cancel, start
+from dlq.plan import Order
+from dlq.replay import cancel, start
 from dlq.select import Criteria
 from events import views
 from events.models import AuditEntry, SavedView

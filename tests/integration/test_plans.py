@@ -19,6 +19,8 @@ from pytest_django import DjangoDbBlocker
 
 from dlq import repair, select
 from dlq.models import DeadLetter, Signature
+from dlq.models.replay import ReplaySource
+from dlq.plan import Order, plan
 from dlq.select import Criteria
 from events import ledger, load, recount
 from events.engine.claim import claim
@@ -305,6 +307,11 @@ def test_the_timeline_of_an_event_is_found_by_indexes(plans: Plans) -> None:
     uses(plans(lambda: list(Delivery.objects.of_event(event))), "owed_event", "_event_id_idx")
     delivery = Delivery.objects.of_event(event)[0].id
     uses(plans(lambda: list(Attempt.objects.of_delivery(delivery))), "_delivery_id_id_idx")
+
+
+def test_a_dry_run_reads_the_open_letters_alone(plans: Plans, filled: Filled) -> None:
+    order = Order(ReplaySource.DEAD_LETTERS, Criteria(before=timezone.now()), token="x")
+    uses(plans(lambda: plan(order)), "letter_open")
 
 
 def test_the_lists_of_dead_letters_are_found_by_indexes(plans: Plans, filled: Filled) -> None:

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter, Signature
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, start, step
+from dlq.plan import Order
+from dlq.replay import start, step
 from dlq.select import Criteria
 from dlq.settle import discard, restore
 from events import ledger, operate, people

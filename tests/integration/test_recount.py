@@ -13,7 +13,7 @@ from django.utils import timezone
 from dlq import replay
 from dlq.models import DeadLetter, Replay
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order
+from dlq.plan import Order
 from dlq.select import Criteria
 from events import jobs, operate, recount
 from events.ledger import roll

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from dlq.models import DeadLetter
 from dlq.models.replay import ReplaySource
-from dlq.replay import Order, cancel, start
+from dlq.plan import Order
+from dlq.replay import cancel, start
 from dlq.select import Criteria
 from events import jobs, ledger, operate
 from events.engine.record import record
