@@ -6,11 +6,12 @@ PYTHON := .venv/bin/python
 TEMPLATES = $(shell find templates -name '*.html')
 SYNCED := .venv/.synced
 
-# mypy's Django plugin loads the settings; nothing is connected to.
+# What loads the settings alone: nothing is connected to.
 CHECKED := DATABASE_URL=postgresql://check REDIS_URL=redis://check \
 	REDRIVE_SECRET_KEY=check REDRIVE_SECRET_KEYS=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 
 .PHONY: up demo down test check bench drill drill-quick screenshots browser
+.PHONY: nightly mutants fuzz audit
 
 up demo down: $(SYNCED)
 	@exec $(PYTHON) -m config.stack $@
@@ -39,6 +40,24 @@ drill-quick: $(SYNCED)
 
 screenshots: $(SYNCED) browser
 	@exec $(PYTHON) -m tests.browser.screenshots
+
+# What takes too long for each change, or asks somebody outside.
+nightly: mutants fuzz audit
+
+mutants: .venv/.nightly
+	@rm -rf mutants
+	@$(PYTHON) -m tests.nightly.mutants $(ARGS)
+
+fuzz: .venv/.nightly
+	@$(CHECKED) DJANGO_SETTINGS_MODULE=config.settings $(PYTHON) -m tests.nightly.fuzz $(ARGS)
+
+audit: .venv/.nightly
+	@$(UV) export --locked --quiet --no-emit-project --no-group nightly --output-file .venv/audited.txt >/dev/null
+	@$(PYTHON) -m pip_audit --strict --require-hashes --disable-pip --requirement .venv/audited.txt
+
+.venv/.nightly: $(SYNCED)
+	@$(UV) sync --locked --quiet --group nightly
+	@touch $@
 
 $(SYNCED): pyproject.toml uv.lock | $(UV)
 	@$(UV) sync --locked --quiet

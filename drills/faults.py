@@ -42,6 +42,7 @@ QUICK = (
 )
 
 LONG = (
+    Fault("worker deaf", "ends itself, restarted", kills.worker_deaf, LEASE + START, WINDOW),
     Fault("backend killed", "all sessions drop and heal", storage.kill_backend, 5, RECORDS),
     Fault("PostgreSQL connections reset", "retried", network.database_cut, 5, RECORDS),
     Fault("PostgreSQL slow", "busy, no lease lost", network.database_slow, 3, RECORDS),

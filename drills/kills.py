@@ -14,6 +14,8 @@ from drills.network import late_records
 from drills.processes import send
 from drills.producer import NONE
 from drills.rig import Rig
+from events.engine.ears import ENDS_AFTER
+from events.engine.pump import ENDS_WITHIN
 from events.rules import ids
 from events.rules.ids import Prefix
 
@@ -142,6 +144,21 @@ def worker_frozen(rig: Rig) -> str:
         f"SIGSTOP of one worker process for {time.monotonic() - began:.0f} s: taken over after "
         f"{took:.1f} s, {late_records(rig) - late} attempts kept as late"
     )
+
+
+def worker_deaf(rig: Rig) -> str:
+    """The process that hears for a worker stands still, while its children live."""
+    victims = rig.processes("worker")
+    before = {process.pid for process in victims}
+    for victim in victims:
+        send(victim, signal.SIGSTOP)
+    took = until(
+        "another worker",
+        lambda: bool({process.pid for process in rig.processes("worker")} - before),
+        within=ENDS_AFTER + ENDS_WITHIN + RESTARTED_WITHIN,
+        every=SELDOM,
+    )
+    return f"SIGSTOP of the worker that hears for its processes; another one after {took:.0f} s"
 
 
 def _held_by(rig: Rig, process: psutil.Process) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import current_app, shared_task
@@ -104,7 +105,7 @@ def ask_for_a_pump() -> None:
 @worker_process_init.connect
 def _say_hello(**_: Any) -> None:
     raise_handle_limit()
-    pump.beat_while_idle()
+    pump.beat_while_idle(parent=os.getppid())
 
 
 @worker_process_shutdown.connect

@@ -6,6 +6,8 @@ import asyncio
 import faulthandler
 import logging
 import os
+import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from events.engine.run import Window
 from events.engine.stop import stopping
 from events.engine.transport import Transport
 from events.heartbeat import BEAT, beat, process_name, shown
+from events.models import Heartbeat
 from events.models.process import OUT, Role
 from events.rules.fitness import Vitals, is_stalled, unfit
 
@@ -38,7 +41,10 @@ TURN = 1.0
 """Seconds between two notes that the loop turns."""
 
 STALLED = 70
-"""Exit status of a process whose loop stood still: it is started anew."""
+"""Exit status of a process whose loop stood still, or whose worker is deaf: it is started anew."""
+
+ENDS_WITHIN = 30.0
+"""Seconds that a deaf worker gets to end in order: its sends and their record."""
 
 
 @dataclass(slots=True)
@@ -47,7 +53,8 @@ class _Engine:
 
     `heard` is how many pumps it was asked for, `said` what its last beat said it does, `found` its
     last vital signs, `unfit` why it may not claim, `turned` when its loop last turned, None while
-    none runs, `lag` by how many seconds that was late.
+    none runs, `lag` by how many seconds that was late. `worker` names the Celery worker that hears
+    for it, `parent` is its process id, None where there is none; `told` when that was told to end.
     """
 
     pid: int
@@ -62,6 +69,9 @@ class _Engine:
     checked: float = -CHECKED
     turned: float | None = None
     lag: float = 0.0
+    worker: str = ""
+    parent: int | None = None
+    told: float | None = None
 
 
 _engine: _Engine | None = None
@@ -93,8 +103,14 @@ def told() -> tuple[str, dict[str, object]]:
     return _doing(engine), _load(engine)
 
 
-def beat_while_idle() -> None:
-    """Starts a thread that beats between pumps: an idle process has no loop to beat from."""
+def beat_while_idle(*, parent: int | None = None) -> None:
+    """Starts a thread that beats between pumps: an idle process has no loop to beat from.
+
+    `parent` is the process of the Celery worker that this one belongs to.
+    """
+    engine = _this_process()
+    engine.parent = parent
+    engine.worker = engine.name if parent is None else f"{socket.gethostname()}:{parent}"
     threading.Thread(target=_idle, name="beat", daemon=True).start()
 
 
@@ -107,7 +123,32 @@ def _idle() -> None:
             _end_if_stalled(engine)
         else:
             _look_and_say(engine)
+            _end_if_deaf(engine)
         time.sleep(BEAT - SHORT)
+
+
+def _end_if_deaf(engine: _Engine) -> None:
+    """Ends the worker that hears nothing; one that does not end by itself is killed."""
+    if engine.parent is None or not _is_deaf(engine):
+        return
+    is_below = os.getppid() == engine.parent
+    if engine.told is None and is_below:
+        engine.told = time.monotonic()
+        log.critical("the worker hears no hints: it ends and is started anew")
+        os.kill(engine.parent, signal.SIGTERM)
+    elif not is_below or time.monotonic() - (engine.told or 0.0) > ENDS_WITHIN:
+        if is_below:
+            os.kill(engine.parent, signal.SIGKILL)
+        os._exit(STALLED)
+
+
+def _is_deaf(engine: _Engine) -> bool:
+    try:
+        return Heartbeat.objects.names_deaf(engine.worker)
+    except Error as error:
+        log.warning("whether the worker is heard is not known: %s", error)
+        connection.close()
+        return False
 
 
 def _is_fit(engine: _Engine) -> bool:
@@ -145,6 +186,7 @@ def _load(engine: _Engine) -> dict[str, object]:
         "in_flight": engine.window.taken,
         "window": settings.REDRIVE_WINDOW,
         "heard": engine.heard,
+        "worker": engine.worker,
         "loop_lag_ms": round(engine.lag * 1000, 1),
     }
 

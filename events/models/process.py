@@ -31,6 +31,11 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
     def gone(self) -> Self:
         return self.filter(beat_at__lte=Now() - GONE_AFTER)
 
+    def names_deaf(self, worker: str) -> bool:
+        """Whether a dispatcher says that this worker hears none of its hints."""
+        said = self.alive().filter(role=Role.DISPATCHER)
+        return said.filter(load__deaf__contains=[worker]).exists()
+
     def forgotten(self) -> Self:
         return self.filter(beat_at__lte=Now() - KEPT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from pytest_django import Settings
 
 from events import vitals
 from events.engine import pump, retention
+from events.engine.ears import ENDS_AFTER, HINTS
 from events.heartbeat import beat, leave, process_name
 from events.management.commands import dispatch
 from events.management.commands.dispatch import FAILURES, Dispatcher
@@ -178,14 +180,49 @@ def test_workers_that_hear_nothing_are_noticed_until_they_do(
     beat("deaf", Role.WORKER, doing="idle", load={"heard": 7})
     dispatcher = Dispatcher()
     dispatcher.tick()
-    dispatcher._ask(1)
-    dispatcher._unanswered -= 40
+    dispatcher._ears.asked(HINTS, now=time.monotonic() - ENDS_AFTER - 1)
     dispatcher.tick()
-    assert Heartbeat.objects.get(role=Role.DISPATCHER).load["unanswered"] == 40
+    said = Heartbeat.objects.get(role=Role.DISPATCHER).load
+    assert (said["unanswered"], said["deaf"]) == (61, ["deaf"])
+    assert Heartbeat.objects.names_deaf("deaf")
+    assert not Heartbeat.objects.names_deaf("another")
     beat("deaf", Role.WORKER, doing="idle", load={"heard": 8})
     dispatcher.tick()
     assert Heartbeat.objects.get(role=Role.DISPATCHER).load["unanswered"] == 0
+    assert not Heartbeat.objects.names_deaf("deaf")
     assert dispatcher.close()
+
+
+# The process that hears for a worker, and one of its own, which is told that nobody hears. What
+# does not end when it is told to is killed, here after half a second.
+HEARS_NOTHING = """
+import django
+django.setup()
+import os, signal, sys, time
+from events.engine import pump
+pump.BEAT, pump.ENDS_WITHIN = 0.3, 0.5
+signal.signal(signal.SIGTERM, lambda *_: print("told to end", flush=True))
+if os.fork() == 0:
+    pump.beat_while_idle(parent=os.getppid())
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_deaf_worker_is_told_to_end_and_killed_if_it_does_not() -> None:
+    command = [sys.executable, "-c", HEARS_NOTHING]
+    worker = subprocess.Popen(command, cwd=ROOT, env=ENVIRON, stdout=subprocess.PIPE, text=True)
+    try:
+        name = f"{socket.gethostname()}:{worker.pid}"
+        _until(lambda: Heartbeat.objects.filter(load__worker=name).exists())
+        child = Heartbeat.objects.get(load__worker=name).pid
+        beat("d", Role.DISPATCHER, doing="dispatching", load={"deaf": [name]})
+        assert worker.wait(20) == -signal.SIGKILL
+        _until(lambda: not Path(f"/proc/{child}").exists())
+    finally:
+        worker.kill()
+        said = worker.communicate(timeout=20)[0]
+    assert "told to end" in said
 
 
 def test_a_process_whose_loop_stands_still_says_where_and_ends() -> None:

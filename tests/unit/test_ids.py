@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from events.rules.ids import Prefix, decode, encode, span, time_of, uuid7
+from events.rules.ids import Prefix, decode, encode, first_at, first_of, span, time_of, uuid7
 
 LOWEST = UUID(int=0)
 HIGHEST = UUID(int=2**128 - 1)
@@ -81,3 +81,20 @@ def test_a_day_spans_from_its_first_id_to_the_next_days() -> None:
 def test_the_time_of_a_forged_id_is_clamped_to_what_a_datetime_can_hold() -> None:
     assert time_of(HIGHEST) == datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
     assert time_of(LOWEST) == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_the_first_of_a_moment_is_the_lowest_of_its_millisecond() -> None:
+    moment = datetime(2022, 2, 22, 19, 22, 22, 999, tzinfo=UTC)
+    assert first_at(moment) == UUID("017F22E2-79B0-7000-8000-000000000000")
+    assert first_at(moment + timedelta(microseconds=1)) == uuid7(0x017F22E279B1, bytes(10))
+    assert first_at(datetime(1970, 1, 1, tzinfo=UTC)) == uuid7(0, bytes(10))
+
+
+def test_what_was_made_before_1970_is_bounded_by_the_lowest_of_all() -> None:
+    assert first_at(datetime(1969, 12, 31, tzinfo=UTC)) == uuid7(0, bytes(10))
+
+
+def test_the_first_of_an_identifier_is_the_lowest_of_the_same_millisecond() -> None:
+    known = UUID("017F22E2-79B0-7CC3-98C4-DC0C0C07398F")
+    assert first_of(known) == UUID("017F22E2-79B0-7000-8000-000000000000")
+    assert first_of(first_of(known)) == first_of(known)

@@ -6,7 +6,7 @@ from time import perf_counter
 
 import pytest
 
-from events.rules.patterns import MAX_LENGTH, PatternIndex, check, matches
+from events.rules.patterns import MAX_LENGTH, PatternIndex, as_regex, check, matches
 
 COVERED = [
     ("order.paid", "order.paid"),
@@ -156,3 +156,17 @@ def _fastest(work: object) -> float:
         work()
         times.append(perf_counter() - started)
     return min(times)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expression"),
+    [
+        ("order.paid", r"^order\.paid$"),
+        ("order.*", r"^order\.[^.]+$"),
+        ("order.**", r"^order\..+$"),
+        ("**", "^.+$"),
+        ("*.a+b", r"^[^.]+\.a\+b$"),
+    ],
+)
+def test_a_pattern_is_given_to_postgres_as_an_expression(pattern: str, expression: str) -> None:
+    assert as_regex(pattern) == expression

@@ -11,7 +11,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -23,6 +22,7 @@ from django.db import Error, connection
 from events import jobs, tasks
 from events.engine import pump
 from events.engine.due import due_lanes
+from events.engine.ears import Ears
 from events.engine.stop import stop
 from events.heartbeat import BEAT, beat, leave, process_name
 from events.models import Heartbeat
@@ -60,8 +60,8 @@ class Dispatcher:
         # A thread each: a replay that takes hours must not keep a lease from being rescued.
         self._jobs = ThreadPoolExecutor(len(settings.REDRIVE_JOBS), "job")
         self._running: dict[str, Future[None]] = {}
-        self._asked = self._beaten = self._failed = self._unheard = self._unanswered = 0.0
-        self._heard: dict[str, object] = {}
+        self._asked = self._beaten = self._failed = self._unheard = 0.0
+        self._ears = Ears()
         self._failures = 0
         self._own: threading.Thread | None = None
 
@@ -74,7 +74,7 @@ class Dispatcher:
         """Wakes workers for what is due and starts the jobs whose time has come."""
         now = time.monotonic()
         workers = list(Heartbeat.objects.alive().filter(role=Role.WORKER))
-        self._listen(workers)
+        self._ears.listen(workers)
         if now - self._beaten >= BEAT:
             self._beaten = now
             self._beat(now)
@@ -92,17 +92,11 @@ class Dispatcher:
         doing, load = pump.told()
         load |= {
             "alone": self.alone,
-            "unanswered": round(now - self._unanswered) if self._unanswered else 0,
+            "unanswered": round(self._ears.unanswered(now)),
+            "deaf": self._ears.deaf(now),
         }
         doing = "dispatching" if doing == "idle" else doing
         beat(self.name, Role.DISPATCHER, doing=doing, load=load)
-
-    def _listen(self, workers: Sequence[Heartbeat]) -> None:
-        """Whether the workers hear what they are asked: each says how many pumps it heard of."""
-        heard = {one.name: one.load.get("heard") for one in workers}
-        if heard != self._heard or any(one.doing == "pumping" for one in workers):
-            self._unanswered = 0.0
-        self._heard = heard
 
     def _ask(self, pumps: int) -> None:
         now = time.monotonic()
@@ -114,19 +108,16 @@ class Dispatcher:
             for _ in range(pumps):
                 tasks.ask_for_a_pump()
         except ConnectionError as error:
+            self._ears.refused()
             self._failures += 1
             self._failed = time.monotonic()
             if self._failures == FAILURES:
                 log.error("the broker is away, delivering in this process: %s", error)
         else:
-            self._was_asked(now)
-
-    def _was_asked(self, now: float) -> None:
-        if self.alone:
-            log.warning("the broker is back, workers deliver again")
-        self._failures = 0
-        if self._heard:
-            self._unanswered = self._unanswered or now
+            if self.alone:
+                log.warning("the broker is back, workers deliver again")
+            self._failures = 0
+            self._ears.asked(pumps, now=now)
 
     def _pump_here(self) -> None:
         if self._own is None or not self._own.is_alive():
