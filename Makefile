@@ -3,6 +3,7 @@
 # uv: the one on the path, else one of our own in .uv, which touches nothing of the system.
 UV := $(shell command -v uv || echo .uv/uv)
 PYTHON := .venv/bin/python
+NIGHTLY := .nightly/bin/python
 TEMPLATES = $(shell find templates -name '*.html')
 SYNCED := .venv/.synced
 
@@ -44,19 +45,20 @@ screenshots: $(SYNCED) browser
 # What takes too long for each change, or asks somebody outside.
 nightly: mutants fuzz audit
 
-mutants: .venv/.nightly
+mutants: .nightly/.synced
 	@rm -rf mutants
-	@$(PYTHON) -m tests.nightly.mutants $(ARGS)
+	@$(NIGHTLY) -m tests.nightly.mutants $(ARGS)
 
-fuzz: .venv/.nightly
-	@$(CHECKED) DJANGO_SETTINGS_MODULE=config.settings $(PYTHON) -m tests.nightly.fuzz $(ARGS)
+fuzz: .nightly/.synced
+	@$(CHECKED) DJANGO_SETTINGS_MODULE=config.settings $(NIGHTLY) -m tests.nightly.fuzz $(ARGS)
 
-audit: .venv/.nightly
-	@$(UV) export --locked --quiet --no-emit-project --no-group nightly --output-file .venv/audited.txt >/dev/null
-	@$(PYTHON) -m pip_audit --strict --require-hashes --disable-pip --requirement .venv/audited.txt
+audit: .nightly/.synced
+	@$(UV) export --locked --quiet --no-emit-project --no-group nightly --output-file .nightly/audited.txt >/dev/null
+	@$(NIGHTLY) -m pip_audit --strict --require-hashes --disable-pip --requirement .nightly/audited.txt
 
-.venv/.nightly: $(SYNCED)
-	@$(UV) sync --locked --quiet --group nightly
+# Apart: one of its packages, where it is found, renames the processes of the product.
+.nightly/.synced: $(SYNCED)
+	@UV_PROJECT_ENVIRONMENT=.nightly $(UV) sync --locked --quiet --group nightly
 	@touch $@
 
 $(SYNCED): pyproject.toml uv.lock | $(UV)

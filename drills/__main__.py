@@ -19,6 +19,7 @@ from drills import recovery
 from drills.drill import LOAD, QUICK_LOAD, Drill, Fault, Outcome
 from drills.faults import LONG, QUICK, cycles
 from drills.keep import as_json, keep
+from drills.pairs import drawn
 from drills.rig import Rig
 from drills.table import line, table
 
@@ -57,13 +58,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="the short ones, one cycle")
     parser.add_argument("--only", default="", help="drills whose name holds one of these, by comma")
     parser.add_argument("--kills", type=int, default=100, help="kills of random processes")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs of faults at the same moment")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each fault is injected")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the dice")
     parser.add_argument("--keep", type=Path, help="a file for the results, as JSON")
     return parser.parse_args()
 
 
 def _chosen(options: argparse.Namespace) -> list[Fault]:
-    faults = [*QUICK] if options.quick else [*QUICK, *LONG, cycles(options.kills)]
+    faults = [*QUICK]
+    if not options.quick:
+        pairs = drawn(random.Random(options.seed), options.pairs)
+        faults = [*QUICK, *LONG] * options.rounds + [*pairs, cycles(options.kills)]
     return [fault for fault in faults if _wanted(fault.name, options)]
 
 

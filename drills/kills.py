@@ -14,8 +14,6 @@ from drills.network import late_records
 from drills.processes import send
 from drills.producer import NONE
 from drills.rig import Rig
-from events.engine.ears import ENDS_AFTER
-from events.engine.pump import ENDS_WITHIN
 from events.rules import ids
 from events.rules.ids import Prefix
 
@@ -23,6 +21,9 @@ HELD_FOR = 0.4
 """Seconds in which answers or requests gather in the proxy before a worker is killed."""
 
 RESTARTED_WITHIN = 45.0
+
+REPLACED_WITHIN = 150.0
+"""A worker that hears nothing for 60 s is told to end, and killed 30 s later."""
 
 RESCUED_IN = 5.0
 """Seconds after its lease in which a delivery is due again (G3)."""
@@ -97,21 +98,21 @@ def _senders(rig: Rig) -> list[psutil.Process]:
 
 
 def all_workers(rig: Rig) -> str:
-    return _kill_role(rig, "worker")
+    return kill_role(rig, "worker")
 
 
 def dispatcher(rig: Rig) -> str:
-    return _kill_role(rig, "dispatcher")
+    return kill_role(rig, "dispatcher")
 
 
 def web(rig: Rig) -> str:
     began = time.monotonic()
-    words = _kill_role(rig, "web")
+    words = kill_role(rig, "web")
     until("an answer of the new one", lambda: _longest_gap(rig, began)[1] < SETTLED, within=AWAY)
     return f"{words}; nothing accepted for {_longest_gap(rig, began)[0]:.1f} s"
 
 
-def _kill_role(rig: Rig, role: str) -> str:
+def kill_role(rig: Rig, role: str) -> str:
     """`kill -9` of every process of a role that runs now; it has to come back."""
     victims = rig.processes(role)
     before = {process.pid for process in victims}
@@ -155,7 +156,7 @@ def worker_deaf(rig: Rig) -> str:
     took = until(
         "another worker",
         lambda: bool({process.pid for process in rig.processes("worker")} - before),
-        within=ENDS_AFTER + ENDS_WITHIN + RESTARTED_WITHIN,
+        within=REPLACED_WITHIN,
         every=SELDOM,
     )
     return f"SIGSTOP of the worker that hears for its processes; another one after {took:.0f} s"

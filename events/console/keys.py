@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from events import access
 from events.console.acting import act
+from events.console.live import render_again
 from events.console.paging import page_of
 from events.console.person import actor_of
 from events.models import ApiKey
@@ -109,4 +110,4 @@ def _listed(request: HttpRequest, form: KeyForm, *, status: int = 200) -> HttpRe
         "page": page,
         "now": timezone.now(),
     }
-    return render(request, "events/keys.html", context, status=status)
+    return render_again(request, "events/keys.html", context, status=status)

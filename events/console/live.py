@@ -17,13 +17,15 @@ def render_live(
     return _render(request, part if _again(request) else page, context)
 
 
-def render_again(request: HttpRequest, page: str, context: Mapping[str, Any]) -> HttpResponse:
+def render_again(
+    request: HttpRequest, page: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:
     """The `page`; for static/js/reread.js without header, navigation and messages.
 
     All that is on it is then of one moment: title, verdict, buttons and rows.
     """
     lean = {"layout": "again.html"} if _again(request) else {}
-    return _render(request, page, {**context, **lean})
+    return _render(request, page, {**context, **lean}, status=status)
 
 
 def _again(request: HttpRequest) -> bool:
@@ -31,7 +33,9 @@ def _again(request: HttpRequest) -> bool:
     return asked and request.headers.get("HX-Boosted") != "true"
 
 
-def _render(request: HttpRequest, name: str, context: Mapping[str, Any]) -> HttpResponse:
-    response = render(request, name, dict(context))
+def _render(
+    request: HttpRequest, name: str, context: Mapping[str, Any], *, status: int = 200
+) -> HttpResponse:
+    response = render(request, name, dict(context), status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response

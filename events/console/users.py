@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from events import people
 from events.console.acting import act
+from events.console.live import render_again
 from events.console.paging import Page, page_of
 from events.console.person import actor_of
 from events.operate import WrongState
@@ -146,7 +147,7 @@ def _listed(request: HttpRequest, form: PersonForm, *, status: int = 200) -> Htt
         "rows": _people(found),
         "roles": ROLES,
     }
-    return render(request, "events/users.html", context, status=status)
+    return render_again(request, "events/users.html", context, status=status)
 
 
 def _people(page: Page[User]) -> list[Person]:

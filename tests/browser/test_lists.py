@@ -75,3 +75,15 @@ def test_all_that_match_are_cancelled_after_a_look_and_the_page_shows_the_end(
     page.get_by_role("button", name="Cancel 3").click()
     expect(page.locator("#bulk-live .state")).to_contain_text("done")
     expect(page.locator("#bulk-live")).to_contain_text("3 of 3")
+
+
+def test_what_another_admin_does_to_a_key_shows_without_a_reload(people: People) -> None:
+    acts = people.arrives("admin", "/keys/")
+    form = acts.locator("form[action='/keys/new/']")
+    form.get_by_label("Name", exact=True).fill("looked at")
+    form.get_by_role("button", name="Make the key").click()
+    row = people.arrives("admin", "/keys/").get_by_role("row").filter(has_text="looked at")
+    expect(row).to_contain_text("active")
+    acts.goto("/keys/")
+    acts.get_by_role("button", name="Revoke looked at").click()
+    expect(row).to_contain_text("revoked")
