@@ -13,7 +13,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from dlq.models import DeadLetter, Replay, Signature
+from dlq import clear, settle
+from dlq.models import DeadLetter, LetterJob, Replay, Signature
 from dlq.models.replay import ReplaySource
 from dlq.plan import Order
 from dlq.replay import cancel, start, step
@@ -245,6 +246,47 @@ def test_discard_restore_and_cancel() -> None:
         assert OwedDelivery.objects.count() == 0
 
     assert at_every_statement(prepare, end) >= 3
+
+
+def test_a_discard_of_any_size_and_its_undo() -> None:
+    def prepare() -> Verb:
+        make.dead(make.subscription(), 3)
+
+        def verb() -> None:
+            clear.run_all()
+            job = LetterJob.objects.filter(verb="discard").order_by("id").first()
+            done = job or clear.discard(Criteria(), actor=make.ACTOR)
+            clear.run_all()
+            if not LetterJob.objects.filter(verb="restore").exists():
+                clear.restore(Criteria(), actor=make.ACTOR, moment=done.moment)
+            clear.run_all()
+
+        return verb
+
+    def end() -> None:
+        jobs = LetterJob.objects.order_by("id").values_list("verb", "state", "moved", "total")
+        assert list(jobs) == [("discard", "done", 3, 3), ("restore", "done", 3, 3)]
+        assert Signature.objects.get().open == DeadLetter.objects.open().count() == 3
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settle, "AT_ONCE", 2)
+        assert at_every_statement(prepare, end) >= 20
+
+
+def test_a_letter_job_that_is_stopped() -> None:
+    def prepare() -> Verb:
+        make.dead(make.subscription(), 5)
+        job = clear.discard(Criteria(), actor=make.ACTOR)
+        return lambda: clear.cancel(job.id, actor=make.ACTOR)
+
+    def end() -> None:
+        job = LetterJob.objects.get()
+        assert (job.state, job.moved, DeadLetter.objects.open().count()) == ("cancelled", 2, 3)
+        assert AuditEntry.objects.filter(action="cancel-discard").count() == 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settle, "AT_ONCE", 2)
+        assert at_every_statement(prepare, end) >= 3
 
 
 def test_create_a_subscription() -> None:
