@@ -90,6 +90,7 @@ def dead_letters(request: HttpRequest) -> HttpResponse:
         "lede": "Deliveries whose attempts are spent, grouped by how they failed.",
         "filters": filters,
         "groups": groups_of(request, filters),
+        "open": Signature.objects.with_open().letters(),
         "jobs": LetterJob.objects.running(),
     }
     return render_again(request, "dlq/groups.html", context)

@@ -55,6 +55,7 @@ def replays(request: HttpRequest) -> HttpResponse:
         "lede": "Jobs that send again what failed, or what the event log holds.",
         "filters": filters,
         "page": page_of(request, found),
+        "running": Replay.objects.running().count(),
     }
     return render_again(request, "dlq/replays.html", context)
 

@@ -8,7 +8,7 @@ from typing import Self
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Sum
 
 from events.rules import ids
 from events.rules.ids import Prefix
@@ -28,6 +28,10 @@ class SignatureQuerySet(models.QuerySet["Signature"]):
     def with_open(self) -> Self:
         """Groups that somebody still has to deal with, the newest first."""
         return self.filter(open__gt=0).order_by("-last_at", "id")
+
+    def letters(self) -> int:
+        """How many open letters these groups have in all."""
+        return int(self.order_by().aggregate(n=Sum("open", default=0))["n"])
 
 
 class Signature(models.Model):

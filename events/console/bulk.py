@@ -37,6 +37,7 @@ def bulk_jobs(request: HttpRequest) -> HttpResponse:
         "title": "Bulk jobs",
         "lede": "Retries and cancels of many deliveries at once.",
         "page": page_of(request, BulkJob.objects.all()),
+        "running": BulkJob.objects.running().count(),
     }
     return render_again(request, "events/bulk_jobs.html", context)
 

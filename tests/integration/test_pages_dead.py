@@ -9,15 +9,20 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.http import HttpResponse
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from dlq import settle
 from dlq.console.sparks import sparks_of
 from dlq.models import DeadLetter, DeathHour, Signature
+from dlq.models.replay import ReplaySource
+from dlq.plan import Order
+from dlq.replay import start
 from dlq.select import Criteria
 from dlq.tasks import forget_hours
-from events import operate
+from events import bulk, choose, operate
+from events.models.bulk import BulkVerb
 from events.roles import Role
 from events.rules.outcome import Responded
 from tests import make, pages
@@ -169,3 +174,26 @@ def test_a_dry_run_leaves_deleted_subscriptions_out_and_says_how_many_endpoints_
     assert "Replay 22 dead letters to 22 endpoints" in shown
     assert "and 2 more endpoints" in shown
     assert "<strong>1</strong> more was owed to a subscription that is deleted" in shown
+
+
+def title_of(client: Client, path: str) -> str:
+    found = re.search("<title>(.*?)</title>", pages.text_of(client.get(path)))
+    assert found is not None
+    return html.unescape(found[1])
+
+
+def test_the_titles_of_lists_begin_with_their_state() -> None:
+    to = make.subscription()
+    make.dead(to, 2)
+    order = Order(ReplaySource.DEAD_LETTERS, Criteria(), token="t")
+    start(order, actor=make.ACTOR)
+    bulk.start(bulk.Order(BulkVerb.RETRY, choose.Criteria(), "t"), actor=make.ACTOR)
+    client = pages.signed_in(Role.VIEWER)
+    assert title_of(client, reverse("dead-letters")) == "2 open · Dead letters · Redrive"
+    assert title_of(client, reverse("dead-letters-all")).startswith("open · ")
+    assert title_of(client, reverse("dead-letters-all") + "?state=discarded").startswith(
+        "discarded · "
+    )
+    assert title_of(client, reverse("replays")) == "1 running · Replays · Redrive"
+    assert title_of(client, reverse("bulk-jobs")) == "1 running · Bulk jobs · Redrive"
+    assert title_of(client, reverse("deliveries") + "?state=dead") == "dead · Deliveries · Redrive"
