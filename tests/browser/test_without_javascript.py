@@ -90,6 +90,30 @@ def test_a_delivery_is_retried_and_cancelled_alone_and_by_filter(
     await_(lambda: len(deliveries(stack, to, "cancelled")) == 3)
 
 
+def tried(stack: Stack, to: str) -> list[int]:
+    return sorted(one["attempts"] for one in deliveries(stack, to))
+
+
+def test_ticked_deliveries_and_all_that_match_are_retried(
+    people: People, world: World, stack: Stack, endpoint: Receiver
+) -> None:
+    of = f"test.k{uuid4().hex[:12]}"
+    to = subscribe(stack, endpoint.url("/status/404"), of, schedule=[3600.0] * 3)
+    publish_many(stack, of, 2)
+    await_(lambda: tried(stack, to) == [1, 1])
+    page = plain(people, "operator", f"/deliveries/?subscription={to}")
+    page.locator("input[name=ids]").first.check()
+    page.get_by_role("button", name="Retry…", exact=True).click()
+    page.get_by_role("button", name="Retry 1").click()
+    expect(page).to_have_url(re.compile("/bulk/blk_"))
+    await_(lambda: tried(stack, to) == [1, 2])
+    page.goto(f"/deliveries/?subscription={to}")
+    page.get_by_label(re.compile("^Select all")).check()
+    page.get_by_role("button", name="Retry…", exact=True).click()
+    page.get_by_role("button", name="Retry 2").click()
+    await_(lambda: tried(stack, to) == [2, 3])
+
+
 def test_keys_and_people_come_and_go(people: People, world: World) -> None:
     page = plain(people, "admin", "/keys/")
     name = f"key {uuid4().hex[:8]}"
