@@ -58,7 +58,8 @@ async def serve(path: Path) -> None:
     ending = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
-    folder, supervisor = Folder(path), Supervisor()
+    folder = Folder(path)
+    supervisor = Supervisor(tell=folder.tell_loops)
     folder.open()
     environ = {name: os.environ[name] for name in ("PATH", "TZ") if name in os.environ}
     postgres, valkey = Postgres(folder), Valkey(folder)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Sum
 from django.db.models.functions import Now
 
@@ -31,6 +33,7 @@ def ours() -> Iterable[Seen]:
     """Everything that is wrong on our side now."""
     found = processes()
     yield from not_well(found)
+    yield from _looping()
     yield from _sampled(found)
     yield from _load()
     if days := jobs.state_of(RETENTION).get("waits"):
@@ -39,6 +42,18 @@ def ours() -> Iterable[Seen]:
             "something unfinished needs them."
         )
         yield Seen(Kind.RETENTION, "", Side.OURS, words, "/deliveries/?state=pending")
+
+
+def _looping() -> Iterable[Seen]:
+    """What the supervisor of this machine says in its folder: `name=how it ended` a line."""
+    try:
+        said = (Path(settings.REDRIVE_DATA_DIR) / "loops").read_text()
+    except OSError:
+        return
+    for line in said.splitlines():
+        name, _, end = line.partition("=")
+        words = f"{name} cannot stay up, it {end} again and again: it is tried every five minutes."
+        yield Seen(Kind.CRASH_LOOP, name, Side.OURS, words, "/health/")
 
 
 def _sampled(found: list[Process]) -> Iterable[Seen]:

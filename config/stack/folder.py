@@ -1,7 +1,8 @@
 """The data folder: one stack at a time holds it, and can be stopped through it.
 
 `postgres` holds the data, `credentials` what the first start made, `environment` what a command
-needs to work on the stack that runs, `pid` who runs it, `run` the sockets.
+needs to work on the stack that runs, `pid` who runs it, `run` the sockets, `loops` which services
+end again and again (monitoring/processes.py makes findings of it).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.stack import console
 from config.stack.failures import CannotStart
 
 STOPS_WITHIN = 45.0
@@ -28,6 +30,7 @@ class Folder:
         self.environment = path / "environment"
         self.postgres = path / "postgres"
         self.run = path / "run"
+        self.loops = path / "loops"
         self._pid = path / "pid"
         self._lock = -1
 
@@ -52,8 +55,16 @@ class Folder:
 
     def close(self) -> None:
         self.environment.unlink(missing_ok=True)
+        self.loops.unlink(missing_ok=True)
         self._pid.unlink(missing_ok=True)
         os.close(self._lock)
+
+    def tell_loops(self, found: Mapping[str, str]) -> None:
+        """Keeps which services are in a crash loop; a full disk must not end who restarts them."""
+        try:
+            write_values(self.loops, found)
+        except OSError as error:
+            console.say(f"crash loops are not told to the console: {error.strerror}")
 
     def holder(self) -> tuple[int, str] | None:
         """The process that runs here, and when it started; None if it is gone."""

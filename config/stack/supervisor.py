@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Mapping
 
 from config.stack import console
 from config.stack.failures import CannotStart
@@ -19,10 +20,15 @@ POLL = 0.05
 
 
 class Supervisor:
-    """Services run from `start` to `stop`; they stop in the order that `stop` is called."""
+    """Services run from `start` to `stop`; they stop in the order that `stop` is called.
 
-    def __init__(self) -> None:
+    `tell` is given the services that are in a crash loop, with how each ended, when that changes.
+    """
+
+    def __init__(self, *, tell: Callable[[Mapping[str, str]], None]) -> None:
         self._watch = Watch()
+        self._tell = tell
+        self._loops: dict[str, str] = {}
         self._running: dict[str, Running] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
 
@@ -76,6 +82,7 @@ class Supervisor:
             looped = history.looping
             history, restart = after_exit(history, started=started, now=time.monotonic())
             console.say(_about(service.name, end, restart, looped=looped))
+            self._loop(service.name, end if restart.looping else "")
             await asyncio.sleep(restart.delay)
             started = time.monotonic()
             try:
@@ -89,9 +96,17 @@ class Supervisor:
     async def _end(self, service: Service) -> str:
         """Waits for the process to end, and says how it did."""
         running = self._running[service.name]
+        steady = asyncio.get_running_loop().call_later(STEADY, self._loop, service.name, "")
         code = await running.ended()
+        steady.cancel()
         self._watch.drop(running.group)
         return f"ended with code {code}" if code >= 0 else f"was ended by signal {-code}"
+
+    def _loop(self, name: str, end: str) -> None:
+        """How a service that is in a crash loop ended; empty once it runs again."""
+        if self._loops.get(name, "") != end:
+            self._loops = {**self._loops, name: end}
+            self._tell({one: how for one, how in self._loops.items() if how})
 
 
 def _about(name: str, end: str, restart: Restart, *, looped: bool) -> str:

@@ -113,7 +113,7 @@ class Stack:
 
     def __init__(self, options: Options, folder: Folder) -> None:
         self._options = options
-        self._supervisor = Supervisor()
+        self._supervisor = Supervisor(tell=folder.tell_loops)
         self._folder = folder
         self._credentials = credentials(folder.credentials, os.environ)
         self._postgres = None if options.database_url else Postgres(folder)

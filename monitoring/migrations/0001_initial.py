@@ -71,6 +71,10 @@ class Migration(migrations.Migration):
                                 monitoring.models.finding.Kind["PROCESS"],
                             ),
                             (
+                                monitoring.models.finding.Kind["CRASH_LOOP"],
+                                monitoring.models.finding.Kind["CRASH_LOOP"],
+                            ),
+                            (
                                 monitoring.models.finding.Kind["CLOCK"],
                                 monitoring.models.finding.Kind["CLOCK"],
                             ),

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     LEDGER = "ledger"
     SAMPLER = "sampler"
     PROCESS = "process"
+    CRASH_LOOP = "crash-loop"
     CLOCK = "clock"
     DEAF = "deaf"
     BROKER = "broker"

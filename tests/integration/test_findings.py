@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db.models import F
 from django.utils import timezone
+from pytest_django import Settings
 
 from events.heartbeat import beat
 from events.models import Heartbeat, LoadLevel
@@ -137,3 +139,15 @@ def test_a_disk_that_fills_and_a_load_that_rises_are_findings() -> None:
     row.disk_full = True
     row.save()
     assert standing()["level", ""] == "The load is normal: the disk is nearly full."
+
+
+def test_a_service_that_cannot_stay_up_is_a_finding(settings: Settings, tmp_path: Path) -> None:
+    settings.REDRIVE_DATA_DIR = str(tmp_path)
+    (tmp_path / "loops").write_text("web=ended with code 1\n")
+    findings.judge()
+    [found] = Finding.objects.standing().filter(kind="crash-loop")
+    assert (found.subject, found.side) == ("web", "ours")
+    assert "web cannot stay up, it ended with code 1" in found.words
+    (tmp_path / "loops").write_text("")
+    findings.judge()
+    assert not Finding.objects.standing().filter(kind="crash-loop").exists()

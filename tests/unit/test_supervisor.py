@@ -7,7 +7,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,9 @@ from config.stack.folder import Folder, down
 from config.stack.restarts import History, Restart, after_exit
 from config.stack.service import Service
 from config.stack.supervisor import Supervisor
+
+LOOPS: list[Mapping[str, str]] = []
+"""What the supervisor of a test told of crash loops."""
 
 KEY = "rdk_abcd1234_" + "k" * 43
 
@@ -55,7 +58,7 @@ def test_a_minute_of_running_ends_a_crash_loop_and_forgets_the_exits() -> None:
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:
-    found = Supervisor()
+    found = Supervisor(tell=LOOPS.append)
     yield found
     await found.stop("test")
     found.close()
@@ -84,6 +87,34 @@ async def test_a_process_that_dies_is_started_again(supervisor: Supervisor, tmp_
     os.kill(int(note.read_text()), signal.SIGKILL)
 
     await _until(lambda: len(note.read_text().split()) == 2)
+
+
+async def test_a_crash_loop_is_told_until_a_try_stays_up(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarts, "FIRST", 0.01)
+    monkeypatch.setattr(restarts, "REST", 0.01)
+    monkeypatch.setattr("config.stack.supervisor.STEADY", 0.5)
+    LOOPS.clear()
+    well = tmp_path / "well"
+    await supervisor.start(
+        _service("import os, sys, time; os.path.exists(sys.argv[1]) or sys.exit(3); time.sleep(60)",
+                 str(well))
+    )  # fmt: skip
+    await _until(lambda: bool(LOOPS))
+    assert LOOPS == [{"test": "ended with code 3"}]
+    well.touch()
+    await _until(lambda: len(LOOPS) == 2)
+    assert LOOPS[1] == {}
+
+
+def test_what_loops_is_kept_beside_the_stack_and_gone_with_it(tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "data")
+    folder.open()
+    folder.tell_loops({"web": "ended with code 1"})
+    assert folder.loops.read_text() == "web=ended with code 1\n"
+    folder.close()
+    assert not folder.loops.exists()
 
 
 async def test_a_start_that_the_system_refuses_is_tried_again(
