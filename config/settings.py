@@ -274,6 +274,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if REDRIVE_TRUSTED_PROXIES else None
 SECURE_HSTS_SECONDS = 31_536_000 if REDRIVE_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = REDRIVE_TLS
+# Preloading speaks for a whole domain, which is not one service's to decide.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
 SESSION_COOKIE_NAME = "__Host-redrive" if REDRIVE_TLS else "redrive"
 SESSION_COOKIE_SECURE = REDRIVE_TLS
 SESSION_COOKIE_HTTPONLY = True
