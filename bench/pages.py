@@ -30,7 +30,7 @@ PLAIN = (
     *("/alerts/", "/drills/", "/settings/", "/keys/", "/users/", "/start/", "/rehearsal/"),
     *("/search/?q=seeded", "/replays/new/", "/replays/new/?source=dead_letters"),
     *("/replays/new/?source=dead_letters&since=24h", "/dead-letters/discard/"),
-    "/replays/new/?source=dead_letters&type=seeded.3",
+    "/replays/new/?source=dead_letters&type=order.paid",
 )
 FOUND_ON = {
     "/events/": r"/events/evt_\w+/",
@@ -59,6 +59,19 @@ class Visitor:
         for listed, form in FOUND_ON.items():
             if found := re.search(form, self.text(listed)):
                 yield found[0]
+        yield from self.dry_runs()
+
+    def dry_runs(self) -> Iterator[str]:
+        """Ways into a replay: a group's, a subscription's, an hour's, and events sent again."""
+        group = re.search(r"/dead-letters/groups/([\w-]+)/", self.text("/dead-letters/"))
+        to = re.search(r"/subscriptions/(sub_\w+)/", self.text("/subscriptions/"))
+        if group and to:
+            letters = "/replays/new/?source=dead_letters"
+            yield from (f"{letters}&group={group[1]}", f"{letters}&subscription={to[1]}")
+            yield from (f"{letters}&since=1h", f"{letters}&target={to[1]}")
+            yield from (
+                f"/replays/new/?source=events&target={to[1]}&since={ago}" for ago in ("1h", "24h")
+            )
 
     def times(self, path: str) -> list[float]:
         """Milliseconds of each try; the first one, which may fill a cache, is left out."""
