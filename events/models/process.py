@@ -32,9 +32,13 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
         return self.filter(beat_at__lte=Now() - GONE_AFTER)
 
     def names_deaf(self, worker: str) -> bool:
-        """Whether a dispatcher says that this worker hears none of its hints."""
-        said = self.alive().filter(role=Role.DISPATCHER)
-        return said.filter(load__deaf__contains=[worker]).exists()
+        """Whether all dispatchers say that this worker hears none of their hints.
+
+        One alone may have the address of another broker, and must not end the workers of all.
+        """
+        said = self.alive().filter(role=Role.DISPATCHER).values_list("load", flat=True)
+        heard_by = [worker not in load.get("deaf", ()) for load in said]
+        return bool(heard_by) and not any(heard_by)
 
     def forgotten(self) -> Self:
         return self.filter(beat_at__lte=Now() - KEPT)

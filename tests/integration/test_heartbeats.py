@@ -186,6 +186,9 @@ def test_workers_that_hear_nothing_are_noticed_until_they_do(
     assert (said["unanswered"], said["deaf"]) == (61, ["deaf"])
     assert Heartbeat.objects.names_deaf("deaf")
     assert not Heartbeat.objects.names_deaf("another")
+    beat("other", Role.DISPATCHER, doing="dispatching", load={"deaf": []})
+    assert not Heartbeat.objects.names_deaf("deaf")
+    leave("other")
     beat("deaf", Role.WORKER, doing="idle", load={"heard": 8})
     dispatcher.tick()
     assert Heartbeat.objects.get(role=Role.DISPATCHER).load["unanswered"] == 0
