@@ -170,6 +170,16 @@ CREATE TRIGGER subscription_has_a_lane
     AFTER INSERT ON events_subscription FOR EACH ROW EXECUTE FUNCTION events_make_lane();
 """
 
+# Volatile, so that it looks anew: the snapshot of the claim that asks may be older than the lane
+# it holds, and would not show what another claim has taken from the lane in between.
+IN_FLIGHT = """
+CREATE FUNCTION events_in_flight(lane uuid) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN (SELECT count(*) FROM events_owed
+            WHERE subscription_id = lane AND state = 'in_flight');
+END $$;
+"""
+
 AUDIT = """
 CREATE FUNCTION events_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -186,5 +196,17 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(sql, migrations.RunSQL.noop)
-        for sql in (EVENT, FINISHED, ATTEMPT, TEXT, DELIVERY, STORAGE, EPOCH, VERSION, LANE, AUDIT)
+        for sql in (
+            EVENT,
+            FINISHED,
+            ATTEMPT,
+            TEXT,
+            DELIVERY,
+            STORAGE,
+            EPOCH,
+            VERSION,
+            LANE,
+            IN_FLIGHT,
+            AUDIT,
+        )
     ]

@@ -1,0 +1,54 @@
+"""A claim whose snapshot is older than the lane that it comes to hold."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connection, connections
+
+from events import statements
+from events.engine import claim as claiming
+from events.models import OwedDelivery
+from tests import make
+
+pytestmark = pytest.mark.usefixtures("lawful")
+
+CAP = 5
+HOLD, LET_GO = "SELECT pg_advisory_lock(77)", "SELECT pg_advisory_unlock(77)"
+WAITS = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+GATE = "FROM walk\n    JOIN events_lane"
+WAITING_GATE = """FROM (
+        SELECT walk.* FROM walk, (SELECT pg_advisory_xact_lock(77)) AS held OFFSET 0
+    ) AS walk JOIN events_lane"""
+
+
+@pytest.mark.parametrize("priority", [0, 1])
+def test_a_claim_that_comes_late_to_a_lane_counts_what_was_taken_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    make.subscription(max_concurrency=CAP)
+    make.published(*[make.event() for _ in range(3 * CAP)])
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD)
+    quick = claiming.CLAIM
+    assert GATE in quick
+    monkeypatch.setattr(claiming, "CLAIM", quick.replace(GATE, WAITING_GATE))
+    late = threading.Thread(target=_claim_all, daemon=True)
+    late.start()
+    while not statements.rows(WAITS, {}):
+        """It has its snapshot, and no lane yet."""
+    monkeypatch.setattr(claiming, "CLAIM", quick)
+    make.published(*[make.event(priority=priority) for _ in range(CAP)])
+    assert len(make.claims()) == CAP
+    with connection.cursor() as cursor:
+        cursor.execute(LET_GO)
+    late.join()
+    assert OwedDelivery.objects.filter(state="in_flight").count() == CAP
+
+
+def _claim_all() -> None:
+    try:
+        make.claims()
+    finally:
+        connections.close_all()
