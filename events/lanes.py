@@ -59,12 +59,11 @@ FIRST_OF_KEY = """NOT EXISTS (
 
 # Of the lane `quota`, at most `quota.n` that may be sent now, by priority and due time. What has a
 # key waits for what its key was owed before, and for what is in flight: a transaction that was
-# overtaken by a later one must not send beside it.
+# overtaken by a later one must not send beside it. Which keys those are is looked up by a function,
+# anew once the lane is held: our snapshot may be older, and would not show what was claimed since.
 READY = f"""
     SELECT ready.* FROM (
-        SELECT ARRAY(SELECT f.ordering_key FROM events_owed AS f
-                     WHERE f.subscription_id = quota.subscription_id AND f.state = 'in_flight'
-                       AND f.ordering_key IS NOT NULL) AS keys
+        SELECT events_busy_keys(quota.subscription_id) AS keys
     ) AS busy CROSS JOIN LATERAL (
         WITH RECURSIVE seen AS MATERIALIZED (
             SELECT w.id, w.priority, w.due_at, w.ordering_key IS NULL OR (

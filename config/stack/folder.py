@@ -2,7 +2,7 @@
 
 `postgres` holds the data, `credentials` what the first start made, `environment` what a command
 needs to work on the stack that runs, `pid` who runs it, `run` the sockets, `loops` which services
-end again and again (monitoring/processes.py makes findings of it).
+end again and again (monitoring/troubles.py makes findings of it).
 """
 
 from __future__ import annotations

@@ -178,6 +178,12 @@ BEGIN
     RETURN (SELECT count(*) FROM events_owed
             WHERE subscription_id = lane AND state = 'in_flight');
 END $$;
+CREATE FUNCTION events_busy_keys(lane uuid) RETURNS text[] LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    RETURN ARRAY(SELECT ordering_key FROM events_owed
+                 WHERE subscription_id = lane AND state = 'in_flight'
+                   AND ordering_key IS NOT NULL);
+END $$;
 """
 
 AUDIT = """

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections
+from django.db.models import F
 
 from events import statements
 from events.engine import claim as claiming
@@ -23,12 +27,9 @@ WAITING_GATE = """FROM (
     ) AS walk JOIN events_lane"""
 
 
-@pytest.mark.parametrize("priority", [0, 1])
-def test_a_claim_that_comes_late_to_a_lane_counts_what_was_taken_meanwhile(
-    monkeypatch: pytest.MonkeyPatch, priority: int
-) -> None:
-    make.subscription(max_concurrency=CAP)
-    make.published(*[make.event() for _ in range(3 * CAP)])
+@contextmanager
+def late_claim(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A claim that has its snapshot when the block begins, and takes its lanes when it ends."""
     with connection.cursor() as cursor:
         cursor.execute(HOLD)
     quick = claiming.CLAIM
@@ -39,12 +40,37 @@ def test_a_claim_that_comes_late_to_a_lane_counts_what_was_taken_meanwhile(
     while not statements.rows(WAITS, {}):
         """It has its snapshot, and no lane yet."""
     monkeypatch.setattr(claiming, "CLAIM", quick)
-    make.published(*[make.event(priority=priority) for _ in range(CAP)])
-    assert len(make.claims()) == CAP
+    yield
     with connection.cursor() as cursor:
         cursor.execute(LET_GO)
     late.join()
+
+
+@pytest.mark.parametrize("priority", [0, 1])
+def test_a_claim_that_comes_late_to_a_lane_counts_what_was_taken_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    make.subscription(max_concurrency=CAP)
+    make.published(*[make.event() for _ in range(3 * CAP)])
+    with late_claim(monkeypatch):
+        make.published(*[make.event(priority=priority) for _ in range(CAP)])
+        assert len(make.claims()) == CAP
     assert OwedDelivery.objects.filter(state="in_flight").count() == CAP
+
+
+def test_a_claim_that_comes_late_sends_nothing_beside_another_of_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make.subscription(ordered=True)
+    make.published(make.event(ordering_key="k"))
+    with late_claim(monkeypatch):
+        make.published(make.event(ordering_key="k"))
+        # It began first and committed last: its key's turn is its own.
+        overtaken = OwedDelivery.objects.order_by("-id")[:1].values("id")
+        minute = timedelta(minutes=1)
+        OwedDelivery.objects.filter(id__in=overtaken).update(created_at=F("created_at") - minute)
+        assert len(make.claims()) == 1
+    assert OwedDelivery.objects.filter(state="in_flight").count() == 1
 
 
 def _claim_all() -> None:

@@ -119,6 +119,7 @@ def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
                 cursor.execute(f"SET auto_explain.{setting}")
             cursor.execute("SET auto_explain.log_buffers = on")
             cursor.execute("SET auto_explain.log_timing = off")
+            cursor.execute("SET auto_explain.log_nested_statements = on")
         yield Filled(lanes)
         with connection.cursor() as cursor:
             cursor.execute("SET session_replication_role = replica")
