@@ -67,7 +67,8 @@ class Claimed:
 # Deliveries are skipped where they are locked: our snapshot may be older than the gate that we
 # hold, and whoever is just recording one of them may be waiting for that gate. For the same reason
 # what is in flight is counted by a function, which looks anew once the gate is held: without it
-# a lane could go over its cap by what another claim has taken meanwhile.
+# a lane could go over its cap by what another claim has taken meanwhile. What our snapshot has in
+# flight counts too: whoever recorded it since may have disabled the subscription with it.
 # The lease of a dead probe does not count, or the next probe would have to wait for it. A lane's
 # turn counts what it has in flight already, and equal turns are drawn by lot: with a full window
 # the lanes that are walked first would get every place that comes free.
@@ -87,7 +88,8 @@ WITH RECURSIVE {lanes.WALK}, gate AS MATERIALIZED (
     SELECT lane.*, used.n AS used,
         least(CASE WHEN lane.state = 'closed' THEN lane.cap - used.n ELSE 1 END,
               floor(lane.tokens_now)::int, %(want)s) AS n
-    FROM gate AS lane CROSS JOIN LATERAL events_in_flight(lane.subscription_id) AS used(n)
+    FROM gate AS lane CROSS JOIN LATERAL (
+        SELECT greatest({lanes.IN_FLIGHT}, events_in_flight(lane.subscription_id))) AS used(n)
 ), due AS (
     SELECT ready.id, quota.subscription_id, quota.state, quota.timeout, quota.version,
         quota.opened_times,

@@ -162,7 +162,12 @@
   const startPolling = () => {
     if (document.getElementById("poller") || ended || document.hidden) return;
     document.body.append(polling.content.cloneNode(true));
-    htmx.process(document.getElementById("poller"));
+    const poller = document.getElementById("poller");
+    // An answer that is there already cannot be aborted, and finds no target from outside the page.
+    poller.addEventListener("htmx:beforeSwap", (event) => {
+      event.detail.shouldSwap = poller.isConnected;
+    });
+    htmx.process(poller);
   };
   const stopPolling = () => {
     const poller = document.getElementById("poller");

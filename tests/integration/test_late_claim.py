@@ -13,7 +13,9 @@ from django.db.models import F
 
 from events import statements
 from events.engine import claim as claiming
+from events.engine.record import record
 from events.models import OwedDelivery
+from events.rules.outcome import Responded
 from tests import make
 
 pytestmark = pytest.mark.usefixtures("lawful")
@@ -71,6 +73,17 @@ def test_a_claim_that_comes_late_sends_nothing_beside_another_of_its_key(
         OwedDelivery.objects.filter(id__in=overtaken).update(created_at=F("created_at") - minute)
         assert len(make.claims()) == 1
     assert OwedDelivery.objects.filter(state="in_flight").count() == 1
+
+
+def test_a_claim_that_comes_late_sends_nothing_to_an_endpoint_that_is_gone_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make.subscription(max_concurrency=1)
+    make.published(make.event(), make.event())
+    [taken] = make.claims()
+    with late_claim(monkeypatch):
+        record([make.result(taken, Responded(410))], worker="one")
+    assert not OwedDelivery.objects.filter(state="in_flight").exists()
 
 
 def _claim_all() -> None:
