@@ -141,11 +141,7 @@ def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:
 
     `event` is the name of the sources' column with the event's id.
     """
-    to: Any = target or OuterRef("subscription")
-    taken = FinishedDelivery.objects.filter(
-        event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
-    )
-    return found.filter(~Exists(taken))
+    return found.filter(~_delivered(event, target or OuterRef("subscription")))
 
 
 def delivered_since(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
@@ -155,9 +151,14 @@ def delivered_since(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     replay made a delivery come into question.
     """
     replayed = FinishedDelivery.objects.filter(replay__isnull=False)
-    taken = FinishedDelivery.objects.filter(
-        event=OuterRef("event"),
-        subscription=OuterRef("subscription"),
-        state=DeliveryState.DELIVERED,
+    arrived = _delivered("event", OuterRef("subscription"))
+    return letters.filter(arrived, event__in=replayed.values("event"))
+
+
+def _delivered(event: str, to: Any) -> Exists:
+    """Whether the event that the column `event` of a source names was delivered to `to`."""
+    return Exists(
+        FinishedDelivery.objects.filter(
+            event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
+        )
     )
-    return letters.filter(Exists(taken), event__in=replayed.values("event"))

@@ -117,12 +117,7 @@ def kill_role(rig: Rig, role: str) -> str:
     victims = rig.processes(role)
     before = {process.pid for process in victims}
     rig.kill([one for victim in victims for one in _with_children(victim)])
-    took = until(
-        f"another {role}",
-        lambda: bool({process.pid for process in rig.processes(role)} - before),
-        within=RESTARTED_WITHIN,
-        every=SELDOM,
-    )
+    took = _until_another(rig, role, before)
     return f"kill -9 of every {role} process; another one after {took:.1f} s"
 
 
@@ -149,16 +144,9 @@ def worker_frozen(rig: Rig) -> str:
 
 def worker_deaf(rig: Rig) -> str:
     """The process that hears for a worker stands still, while its children live."""
-    victims = rig.processes("worker")
-    before = {process.pid for process in victims}
-    for victim in victims:
-        send(victim, signal.SIGSTOP)
-    took = until(
-        "another worker",
-        lambda: bool({process.pid for process in rig.processes("worker")} - before),
-        within=REPLACED_WITHIN,
-        every=SELDOM,
-    )
+    before = _pids(rig, "worker")
+    rig.send("worker", signal.SIGSTOP)
+    took = _until_another(rig, "worker", before, within=REPLACED_WITHIN)
     return f"SIGSTOP of the worker that hears for its processes; another one after {took:.0f} s"
 
 
@@ -201,13 +189,23 @@ def _longest_gap(rig: Rig, began: float) -> tuple[float, float]:
 
 
 def _restart(rig: Rig, role: str) -> float:
-    before = {process.pid for process in rig.processes(role)}
-    for process in rig.processes(role):
-        send(process, signal.SIGTERM)
+    before = _pids(rig, role)
+    rig.send(role, signal.SIGTERM)
+    return _until_another(rig, role, before)
+
+
+def _pids(rig: Rig, role: str) -> set[int]:
+    return {process.pid for process in rig.processes(role)}
+
+
+def _until_another(
+    rig: Rig, role: str, before: set[int], *, within: float = RESTARTED_WITHIN
+) -> float:
+    """Seconds until a process of a role runs that did not run before."""
     return until(
         f"another {role}",
-        lambda: bool({process.pid for process in rig.processes(role)} - before),
-        within=RESTARTED_WITHIN,
+        lambda: bool(_pids(rig, role) - before),
+        within=within,
         every=SELDOM,
     )
 

@@ -13,7 +13,6 @@ from urllib.request import Request, urlopen
 import redis
 
 from drills.aside import Broken, percentile, until
-from drills.processes import send
 from drills.producer import NONE
 from drills.rig import Rig
 
@@ -185,8 +184,7 @@ def broker_gone(rig: Rig) -> str:
     until("a broker that is there", lambda: not _said_away(rig), within=30)
     began = time.time()
     with rig.broker.gone():
-        for process in rig.processes("redis"):
-            send(process, signal.SIGKILL)
+        rig.send("redis", signal.SIGKILL)
         shown = until("the finding that it is away", lambda: _said_away(rig), within=30)
         time.sleep(max(0.0, seconds - (time.time() - began)))
         here = _sent_by(rig, "dispatcher", began)
@@ -252,11 +250,9 @@ def _sent_by(rig: Rig, role: str, since: float) -> int:
 def broker_killed(rig: Rig) -> str:
     """It stands still, then it is killed and starts empty; nobody else is restarted."""
     before = _pids(rig)
-    for process in rig.processes("redis"):
-        send(process, signal.SIGSTOP)
+    rig.send("redis", signal.SIGSTOP)
     time.sleep(3)
-    for process in rig.processes("redis"):
-        send(process, signal.SIGKILL)
+    rig.send("redis", signal.SIGKILL)
     took = _workers_again(rig, before)
     return (
         "SIGSTOP for 3 s, kill -9, started empty; "

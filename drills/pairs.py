@@ -18,7 +18,6 @@ from itertools import combinations
 from drills import kills, network, storage
 from drills.drill import Fault, Repeating
 from drills.faults import LEASE, START
-from drills.processes import send
 from drills.rig import Rig
 
 AND = " + "
@@ -39,16 +38,6 @@ class Half:
     repeats: Repeating
 
 
-def _crash(rig: Rig) -> None:
-    for process in rig.processes("postgres"):
-        send(process, signal.SIGQUIT)
-
-
-def _kill_broker(rig: Rig) -> None:
-    for process in rig.processes("redis"):
-        send(process, signal.SIGKILL)
-
-
 def _database_silent(rig: Rig) -> None:
     with rig.postgres.silence():
         time.sleep(LASTS)
@@ -64,27 +53,25 @@ def _broker_silent(rig: Rig) -> None:
         time.sleep(LASTS)
 
 
-def _locked(rig: Rig) -> None:
-    with rig.database() as database, database.transaction():
-        database.execute("LOCK TABLE events_owed IN ACCESS EXCLUSIVE MODE")
-        time.sleep(LASTS)
-
-
 NEVER, WINDOW, RECORDS = Repeating.NEVER, Repeating.WINDOW, Repeating.RECORDS
+
+CRASH = partial(Rig.send, role="postgres", number=signal.SIGQUIT)
+KILL_BROKER = partial(Rig.send, role="redis", number=signal.SIGKILL)
+LOCK = partial(storage.hold_lock, seconds=LASTS)
 
 HALVES = (
     Half("all workers die", "process", kills.all_workers, LEASE + START, WINDOW),
     Half("dispatcher dies", "process", kills.dispatcher, START, WINDOW),
     Half("web dies", "process", partial(kills.kill_role, role="web"), START, NEVER),
-    Half("PostgreSQL crashes", "database", _crash, 5, RECORDS),
+    Half("PostgreSQL crashes", "database", CRASH, 5, RECORDS),
     Half("sessions ended", "database", storage.end_sessions, 5, RECORDS),
     Half("PostgreSQL reset", "database", network.database_cut, 5, RECORDS),
     Half("PostgreSQL silent", "database", _database_silent, LEASE, RECORDS),
     Half("PostgreSQL slow", "database", _database_slow, 3, RECORDS),
-    Half("table locked", "database", _locked, 3, RECORDS),
+    Half("table locked", "database", LOCK, 3, RECORDS),
     Half("FLUSHALL", "broker", network.flush, 2, NEVER),
     Half("broker silent", "broker", _broker_silent, 2, NEVER),
-    Half("broker killed", "broker", _kill_broker, 5, NEVER),
+    Half("broker killed", "broker", KILL_BROKER, 5, NEVER),
     Half("receivers slow", "receiver", network.receivers_slow, 2, NEVER),
     Half("receivers cut off", "receiver", network.receivers_cut, 5, RECORDS),
 )

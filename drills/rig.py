@@ -179,6 +179,11 @@ class Rig:
             return [child for parent in parents for child in parent.children()]
         return [process for process in below if role_of(process) == role]
 
+    def send(self, role: str, number: signal.Signals) -> None:
+        """A signal to every process of a role that runs now."""
+        for process in self.processes(role):
+            send(process, number)
+
     def kill(self, victims: list[psutil.Process]) -> None:
         """`kill -9`, after they stood still for a moment in which is counted what they hold."""
         for process in victims:

@@ -9,7 +9,6 @@ import time
 import psycopg
 
 from drills.aside import Broken, until
-from drills.processes import send
 from drills.producer import NONE
 from drills.rig import Rig
 
@@ -30,8 +29,7 @@ WHERE application_name = 'redrive' AND pid <> pg_backend_pid()
 def crash(rig: Rig) -> str:
     """An immediate shutdown: every session ends, and recovery runs at the next start."""
     began = time.monotonic()
-    for process in rig.processes("postgres"):
-        send(process, signal.SIGQUIT)
+    rig.send("postgres", signal.SIGQUIT)
     away = _until_it_answers(rig, began)
     return f"-m immediate; it took sessions again after {away:.1f} s; {_refusals(rig, began)}"
 
@@ -56,10 +54,15 @@ def end_sessions(rig: Rig) -> str:
 def lock_tables(rig: Rig) -> str:
     """A migration holds the table of deliveries for longer than a publish waits for a lock."""
     began, seconds = time.monotonic(), 20.0 if rig.full else 6.0
+    hold_lock(rig, seconds)
+    return f"LOCK TABLE events_owed for {seconds:.0f} s; {_refusals(rig, began)}"
+
+
+def hold_lock(rig: Rig, seconds: float) -> None:
+    """On the table that every publish, claim and record needs."""
     with rig.database() as database, database.transaction():
         database.execute("LOCK TABLE events_owed IN ACCESS EXCLUSIVE MODE")
         time.sleep(seconds)
-    return f"LOCK TABLE events_owed for {seconds:.0f} s; {_refusals(rig, began)}"
 
 
 def fill_disk(rig: Rig) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from bench.stack import Stack
 from tests.browser.people import PASSWORD, Crowd, People
@@ -37,44 +39,50 @@ def test_a_sixth_wrong_try_is_refused_though_the_password_is_right(
     assert violations(page) == []
 
 
-def test_signing_out_closes_the_sockets_of_other_tabs(
-    people: People, stack: Stack, chromium: Browser
-) -> None:
-    admin = people.arrives("admin")
-    password = people.adds(admin, "a-leaver", "viewer")
-    with Crowd(chromium, stack.url, {}) as crowd:
-        one = crowd.arrives("")
-        crowd.signs_in(one, "a-leaver", password)
+@contextmanager
+def newcomer(people: People, chromium: Browser, name: str, role: str) -> Iterator[Page]:
+    """Somebody whom an admin has just added, signed in, in a browser of their own."""
+    password = people.adds(people.arrives("admin"), name, role)
+    with Crowd(chromium, people.url, {}) as crowd:
+        page = crowd.arrives("")
+        crowd.signs_in(page, name, password)
+        yield page
+
+
+def looks_at(page: Page, path: str) -> None:
+    page.goto(path)
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+
+
+def is_cut_off(page: Page) -> None:
+    expect(page.locator("#trouble")).to_contain_text("Signed out or role changed")
+    expect(page.locator("#live-words")).to_have_text("Not live")
+
+
+def test_signing_out_closes_the_sockets_of_other_tabs(people: People, chromium: Browser) -> None:
+    with newcomer(people, chromium, "a-leaver", "viewer") as one:
         other = one.context.new_page()
-        other.goto("/events/")
-        expect(other.locator("#live")).to_have_attribute("data-state", "live")
+        looks_at(other, "/events/")
         one.get_by_role("button", name="Account").click()
         one.get_by_role("button", name="Sign out").click()
-        expect(other.locator("#trouble")).to_contain_text("Signed out or role changed")
-        expect(other.locator("#live-words")).to_have_text("Not live")
+        is_cut_off(other)
         link = other.locator("#trouble").get_by_role("link", name="Sign in")
         expect(link).to_have_attribute("href", "/sign-in/?next=%2Fevents%2F")
 
 
 def test_a_demoted_user_is_cut_off_and_does_not_come_again(
-    people: People, stack: Stack, chromium: Browser
+    people: People, chromium: Browser
 ) -> None:
-    admin = people.arrives("admin")
-    password = people.adds(admin, "a-demoted", "operator")
-    with Crowd(chromium, stack.url, {}) as crowd:
-        page = crowd.arrives("")
-        crowd.signs_in(page, "a-demoted", password)
-        page.goto("/deliveries/")
-        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    with newcomer(people, chromium, "a-demoted", "operator") as page:
+        looks_at(page, "/deliveries/")
         sockets: list[str] = []
         page.on("websocket", lambda socket: sockets.append(socket.url))
-        admin.goto("/users/")
+        admin = people.arrives("admin", "/users/")
         row = admin.get_by_role("row").filter(has_text="a-demoted")
         row.get_by_label("Role of a-demoted").select_option("viewer")
         row.get_by_role("button", name="Set").click()
         expect(admin.locator("#messages")).to_contain_text("The role is viewer now")
-        expect(page.locator("#trouble")).to_contain_text("Signed out or role changed")
-        expect(page.locator("#live-words")).to_have_text("Not live")
+        is_cut_off(page)
         # Three frames later for everybody else it has not come again.
         admin.goto("/")
         seen = int(admin.locator("#pulse").get_attribute("data-v") or 0)

@@ -53,8 +53,8 @@ def test_every_page_opens_while_a_test_waits() -> None:
         reverse("event", args=[waiting["event"]]),
         reverse("deliveries"),
         reverse("delivery", args=[waiting["id"]]),
-        reverse("deliveries") + "?format=csv",
-        reverse("subscriptions") + "?format=csv",
+        reverse("deliveries") + "?export=csv",
+        reverse("subscriptions") + "?export=csv",
         reverse("health"),
     ):
         response = operator.get(address)
