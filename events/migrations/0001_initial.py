@@ -859,6 +859,15 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="oweddelivery",
             index=models.Index(
+                models.F("replay"),
+                models.F("id"),
+                condition=models.Q(("replay__isnull", False)),
+                name="owed_replay",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="oweddelivery",
+            index=models.Index(
                 models.F("id"), condition=models.Q(("event_type", "redrive.test")), name="owed_test"
             ),
         ),

@@ -128,6 +128,7 @@ class OwedDelivery(_DeliveryColumns):
             ),
             models.Index("event", name="owed_event"),
             models.Index("owner", "id", condition=Q(owner__isnull=False), name="owed_owner"),
+            models.Index("replay", "id", condition=Q(replay__isnull=False), name="owed_replay"),
             models.Index("id", condition=Q(event_type="redrive.test"), name="owed_test"),
             models.Index(
                 "last_status", "id", condition=Q(last_status__isnull=False), name="owed_status"
