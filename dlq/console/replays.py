@@ -18,7 +18,7 @@ from dlq.console.progress import outcomes_of, progress_of
 from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
-from dlq.plan import Order
+from dlq.plan import MANY, Order, takes_long
 from events.console.acting import tell_if_running
 from events.console.inputs import Filters, equal
 from events.console.live import render_again
@@ -145,7 +145,12 @@ def _start(request: HttpRequest) -> HttpResponse:
 
 
 def _tried(request: HttpRequest, form: ReplayForm) -> HttpResponse:
+    """The dry run; where counting is long the page comes at once, and then asks for the number."""
     order = form.order(token=uuid4().hex)
+    if "counted" not in request.GET and takes_long(order):
+        query = request.GET.copy()
+        query["counted"] = "all"
+        return _shown(request, form, later=f"?{query.urlencode()}")
     return _shown(request, form, order, _counted(form, order))
 
 
@@ -164,6 +169,7 @@ def _shown(
     order: Order | None = None,
     found: DryRun | None = None,
     *,
+    later: str = "",
     status: int = 200,
 ) -> HttpResponse:
     context: dict[str, Any] = {
@@ -171,6 +177,8 @@ def _shown(
         "lede": "First a dry run: what would be sent, to whom, how fast. It writes nothing.",
         "form": form,
         "found": found,
+        "later": later,
+        "many": MANY,
         "moved": MOVED if status == 409 else "",
         "hidden": form.as_posted(order, digest=found.digest) if order and found else {},
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 
 from dlq.models import Replay
+from dlq.plan import MANY
 from events import operate
 from events.models import Event
 from events.roles import Role
@@ -68,3 +71,37 @@ def test_a_subscription_offers_what_failed_since() -> None:
     for since in ("1h", "24h", ""):
         found = client.get(reverse("replay-new"), {**query, "since": since})
         assert "Replay 3 dead letters to 1 endpoint" in pages.text_of(found)
+
+
+MANY_EVENTS = """
+INSERT INTO events_event (id, source, type, priority, data, received_at, matched)
+    SELECT (lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint), 12, '0') || '70018'
+            || lpad(to_hex(n), 15, '0'))::uuid, '/shop', 'order.paid', 1, '{}', now(), 0
+    FROM generate_series(1, %s) AS n
+"""
+
+
+def test_very_many_events_are_counted_once_the_page_is_there() -> None:
+    to = make.subscription()
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_EVENTS, [MANY + 1])
+    client = pages.signed_in(Role.OPERATOR)
+    query = {"source": "events", "target": to.public_id, "since": "1h"}
+    tried = pages.text_of(client.get(reverse("replay-new"), query))
+    assert f"More than {MANY:,} events meet this" in tried
+    assert "Start the replay" not in tried
+
+    [link] = re.findall(r'<a class="button" href="([^"]+)"', tried)
+    counted = client.get(reverse("replay-new") + html.unescape(link))
+    assert f"Replay {MANY + 1:,} events to 1 endpoint" in pages.text_of(counted)
+    client.post(reverse("replay-new"), counted.context["hidden"])
+    assert Replay.objects.get().total == MANY + 1
+
+
+def test_as_many_as_are_counted_at_once_are_counted_at_once() -> None:
+    to = make.subscription()
+    with connection.cursor() as cursor:
+        cursor.execute(MANY_EVENTS, [MANY])
+    query = {"source": "events", "target": to.public_id, "since": "1h"}
+    tried = pages.signed_in(Role.OPERATOR).get(reverse("replay-new"), query)
+    assert f"Replay {MANY:,} events to 1 endpoint" in pages.text_of(tried)
