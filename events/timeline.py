@@ -5,18 +5,19 @@ For people and the API, not for the engine: it reads many tables and decides not
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.db.models import Case, Count, F, OuterRef, Subquery, When
+from django.db.models import Case, Count, Exists, F, OuterRef, Subquery, When
 from django.db.models.functions import Now
 
 from events.explain import NEARNESS, Explanation, why_not
 from events.matching import facts_of
 from events.models import Attempt, Delivery, Event, FanOut, Lane, OwedDelivery, Subscription
 from events.models.delivery import DeliveryQuerySet
+from events.models.subscription import SubscriptionQuerySet
 from events.probe import TEST_TYPE
 from events.rules import ids
 from events.rules.states import FINISHED, DeliveryState
@@ -50,13 +51,22 @@ class Miss:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """`expanding` deliveries are promised and not yet made; `more` says that some are not shown."""
+    """`expanding` deliveries are promised and not yet made; `more` says that some are not shown.
+
+    `missed` subscriptions were asked and did not get it, of which `misses` are the nearest.
+    """
 
     event: Event
     lives: Sequence[Life]
     expanding: int
     misses: Sequence[Miss]
+    missed: int
     more: bool
+
+    @property
+    def unasked(self) -> bool:
+        """Whether there may be more that did not get it than were asked."""
+        return self.missed == SUBSCRIPTIONS_ASKED
 
 
 def timeline(event: Event, *, tenant: str | None) -> Timeline:
@@ -65,11 +75,15 @@ def timeline(event: Event, *, tenant: str | None) -> Timeline:
     rows = list(found[: DELIVERIES_SHOWN + 1])
     shown = rows[:DELIVERIES_SHOWN]
     remaining = _remaining(event, tenant)
+    newest = _unmet(event, tenant, remaining).order_by("-id")
+    misses = missed(event, newest[:SUBSCRIPTIONS_ASKED])
+    misses.sort(key=lambda miss: NEARNESS.index(miss.why.kind))
     return Timeline(
         event=event,
         lives=lives_of(shown, _attempts([row.id for row in shown])),
         expanding=len(remaining),
-        misses=_misses(event, tenant, {row.subscription for row in rows}, remaining),
+        misses=misses[:MISSES_SHOWN],
+        missed=len(misses),
         more=len(rows) > DELIVERIES_SHOWN,
     )
 
@@ -174,18 +188,20 @@ def _remaining(event: Event, tenant: str | None) -> Collection[UUID]:
     return set(seen.values_list("id", flat=True))
 
 
-def _misses(
-    event: Event, tenant: str | None, got: Collection[UUID], remaining: Collection[UUID]
-) -> list[Miss]:
-    """The nearest misses first; a test goes to one subscription on purpose."""
-    if event.type == TEST_TYPE:
-        return []
-    newest = Subscription.objects.seen_by(tenant).order_by("-id")[:SUBSCRIPTIONS_ASKED]
+def unmet(event: Event, *, tenant: str | None) -> SubscriptionQuerySet:
+    """The subscriptions that have no delivery of the event, made or promised."""
+    return _unmet(event, tenant, _remaining(event, tenant))
+
+
+def missed(event: Event, subscriptions: Iterable[Subscription]) -> list[Miss]:
+    """Why each of some subscriptions without a delivery of the event has none."""
     facts = facts_of(event)  # type: ignore[arg-type]  # a stored event's data may be a memoryview
-    misses = [
-        Miss(row, why_not(event, row, facts=facts))
-        for row in newest
-        if row.id not in got and row.id not in remaining
-    ]
-    misses.sort(key=lambda miss: NEARNESS.index(miss.why.kind))
-    return misses[:MISSES_SHOWN]
+    return [Miss(row, why_not(event, row, facts=facts)) for row in subscriptions]
+
+
+def _unmet(event: Event, tenant: str | None, remaining: Collection[UUID]) -> SubscriptionQuerySet:
+    """A test goes to one subscription on purpose: nobody missed it."""
+    if event.type == TEST_TYPE:
+        return Subscription.objects.none()
+    got = Delivery.objects.of_event(event.id).filter(subscription=OuterRef("id"))
+    return Subscription.objects.seen_by(tenant).filter(~Exists(got)).exclude(id__in=remaining)

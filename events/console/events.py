@@ -29,6 +29,7 @@ from events.roles import Role, needs
 from events.rules import ids
 from events.rules.ids import Prefix
 from events.searching import reached
+from events.timeline import unmet
 
 COLUMNS: Columns = {
     "id": lambda row: row.public_id,
@@ -151,6 +152,23 @@ def event(request: HttpRequest, event: UUID) -> HttpResponse:
         "extensions": row.extensions if values else None,
     }
     return render_again(request, "events/event.html", context)
+
+
+@require_GET
+@needs(Role.VIEWER)
+def missed(request: HttpRequest, event: UUID) -> HttpResponse:
+    """All the subscriptions that did not get it, each with its reason."""
+    row = Event.objects.filter(id=event).first()
+    if row is None:
+        return _gone(request, event)
+    page = page_of(request, unmet(row, tenant=None))
+    context = {
+        "title": f"Who did not get {row.type}",
+        "event": row,
+        "page": page,
+        "misses": why.missed_by(row, page.rows, values=may_operate(request)),
+    }
+    return render_again(request, "events/missed.html", context)
 
 
 def _gone(request: HttpRequest, event: UUID) -> HttpResponse:

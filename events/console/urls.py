@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     path("events/", events.events, name="events"),
     path("events/fresh/", events.events_fresh, name="events-fresh"),
     path(_EVENT, events.event, name="event"),
+    path(_EVENT + "missed/", events.missed, name="event-missed"),
     path(_EVENT + "payload/", events.payload, name="event-payload"),
     path("subscriptions/", subscriptions.subscriptions, name="subscriptions"),
     path("subscriptions/new/", editing.new, name="subscription-new"),

@@ -18,7 +18,7 @@ from events.rules.filters import Facts
 from events.rules.ids import Prefix
 from events.rules.readings import values_read
 from events.rules.states import DeliveryState
-from events.timeline import Life, Miss, Timeline, timeline
+from events.timeline import Life, Miss, Timeline, missed, timeline
 
 COUNTED = 2_000
 """Deliveries of a page of events that are counted by state; a wide fan-out is only linked."""
@@ -84,8 +84,7 @@ def story_of(row: Event, *, values: bool) -> Story:
     """Everything that is known of one event; `values` is whether its data may be shown."""
     found = timeline(row, tenant=None)
     if values:
-        facts = _facts_of(row)
-        found = replace(found, misses=[_with_values(miss, facts) for miss in found.misses])
+        found = replace(found, misses=_all_with_values(row, found.misses))
     states = _in_order(Counter(life.delivery.state for life in found.lives))
     return Story(
         timeline=found,
@@ -94,6 +93,12 @@ def story_of(row: Event, *, values: bool) -> Story:
         verdict=_verdict(row, found, states),
         worst=str(states[0][0]) if states else "unknown",
     )
+
+
+def missed_by(row: Event, subscriptions: Sequence[Subscription], *, values: bool) -> Sequence[Miss]:
+    """Why some subscriptions did not get the event; `values` as for its story."""
+    found = missed(row, subscriptions)
+    return _all_with_values(row, found) if values else found
 
 
 def asked(row: Event, subscription: str, *, values: bool) -> Answer | None:
@@ -107,6 +112,11 @@ def asked(row: Event, subscription: str, *, values: bool) -> Answer | None:
     found = (_with_values(miss, facts) if values else miss).why
     rule = f" The filter is: {to.filter}" if found.kind is Kind.FILTER else ""
     return Answer(to, replace(found, words=f"{found.words}{rule}"))
+
+
+def _all_with_values(row: Event, misses: Sequence[Miss]) -> list[Miss]:
+    facts = _facts_of(row)
+    return [_with_values(miss, facts) for miss in misses]
 
 
 def _with_values(miss: Miss, facts: Facts) -> Miss:

@@ -34,6 +34,7 @@ class World:
         return [
             *("/", "/?range=24h", "/start/", "/events/", "/events/?type=no.such"),
             *(f"/events/{self.event}/", f"/events/{self.nasty_event}/"),
+            f"/events/{self.event}/missed/",
             *("/subscriptions/", f"/subscriptions/{self.good}/", f"/subscriptions/{self.failing}/"),
             *(
                 "/deliveries/",
@@ -55,6 +56,7 @@ class World:
         """Those that show an operator more than a viewer."""
         return [
             *(f"/events/{self.event}/", f"/subscriptions/{self.failing}/"),
+            f"/events/{self.event}/missed/",
             *("/deliveries/", f"/deliveries/{self.delivery}/", f"/dead-letters/{self.dead}/"),
             *("/dead-letters/", f"/dead-letters/groups/{self.group}/", "/alerts/", "/drills/"),
         ]

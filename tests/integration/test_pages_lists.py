@@ -139,6 +139,7 @@ def test_nothing_untrusted_becomes_markup() -> None:
     found = [
         reverse("events"),
         reverse("event", args=[event]),
+        reverse("event-missed", args=[event]),
         reverse("deliveries"),
         reverse("delivery", args=[dead]),
         reverse("subscriptions"),

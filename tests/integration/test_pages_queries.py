@@ -51,6 +51,7 @@ def paths() -> dict[str, str]:
         | {
             "events that say": f"{reverse('events')}?q=seeded",
             "dead deliveries": f"{reverse('deliveries')}?state=dead",
+            "missed": reverse("event-missed", args=[event.id]),
             "dry run": f"{reverse('replay-new')}?source=dead_letters",
             "search": f"{reverse('search')}?q=order",
         }

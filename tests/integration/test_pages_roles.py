@@ -42,6 +42,7 @@ def every_page() -> dict[str, Role]:
         reverse("events"),
         reverse("event", args=[event.id]),
         reverse("event", args=[letter.event]),
+        reverse("event-missed", args=[event.id]),
         reverse("subscriptions"),
         reverse("subscription", args=[to.id]),
         reverse("deliveries"),

@@ -33,6 +33,7 @@ from events.models import Attempt, Delivery, Event, EventIdentity, OwedDelivery,
 from events.publish import Identity, publish
 from events.rules.outcome import Responded
 from events.rules.states import DeliveryState
+from events.timeline import unmet
 from events.uuids import new_uuid
 from monitoring import samples
 from monitoring.status import status
@@ -308,6 +309,14 @@ def test_the_timeline_of_an_event_is_found_by_indexes(plans: Plans) -> None:
     uses(plans(lambda: list(Delivery.objects.of_event(event))), "owed_event", "_event_id_idx")
     delivery = Delivery.objects.of_event(event)[0].id
     uses(plans(lambda: list(Attempt.objects.of_delivery(delivery))), "_delivery_id_id_idx")
+
+
+def test_who_did_not_get_an_event_is_found_by_its_deliveries(plans: Plans) -> None:
+    event = Event.objects.earliest("id")
+    page = unmet(event, tenant=None).order_by("-id")[:39]
+    plan = plans(lambda: list(page))
+    uses(plan, "owed_event", "_event_id_idx")
+    assert pages(plan) < 500, plan
 
 
 def test_a_dry_run_reads_the_open_letters_alone(plans: Plans, filled: Filled) -> None:
