@@ -45,25 +45,26 @@ class Evidence:
 
 
 def lost_events(found: Evidence) -> Iterable[str]:
-    """(a) Every accepted event is stored."""
+    """(a) Every accepted event is stored, under the id that its producer was given."""
     rows = found.database.execute(
-        "SELECT producer_event_id FROM events_event WHERE source = '/drill'"
+        "SELECT producer_event_id, id FROM events_event WHERE source = '/drill'"
     )
-    stored = {name for (name,) in rows}
-    return [
-        f"event {name} was accepted and is not stored"
-        for name in found.accepted
-        if name not in stored
-    ]
+    stored = {ids.encode(Prefix.EVENT, identifier): name for name, identifier in rows}
+    names = set(stored.values())
+    for name, given in found.accepted.items():
+        if name not in names:
+            yield f"event {name} was accepted and is not stored"
+        elif stored.get(given) != name:
+            yield f"event {name} was accepted as {given} and is stored as another"
 
 
 def wrong_fan_out(found: Evidence) -> Iterable[str]:
-    """(b) Every event has exactly one delivery for each subscription."""
+    """(b) Every event has exactly one delivery for each subscription, and is stored once."""
     rows = found.database.execute(
         "SELECT e.producer_event_id, count(d.id), count(DISTINCT d.subscription_id) "
         "FROM events_event AS e LEFT JOIN events_delivery AS d "
         "ON d.event_id = e.id AND d.replay_id IS NULL "
-        "WHERE e.source = '/drill' GROUP BY e.id, e.producer_event_id "
+        "WHERE e.source = '/drill' GROUP BY e.producer_event_id "
         "HAVING count(d.id) <> %s OR count(DISTINCT d.subscription_id) <> %s",
         (SUBSCRIPTIONS, SUBSCRIPTIONS),
     )
@@ -89,11 +90,11 @@ def false_deliveries(found: Evidence) -> Iterable[str]:
 def unaccounted(found: Evidence) -> Iterable[str]:
     """(e) Created = delivered + dead + cancelled + owed, for every lane."""
     rows = found.database.execute(
-        "SELECT l.subscription_id, l.owed, coalesce(o.owed, 0) "
+        "SELECT subscription_id, coalesce(l.owed, 0), coalesce(o.owed, 0) "
         "FROM (SELECT subscription_id, sum(created - delivered - dead - cancelled) AS owed "
         "      FROM events_ledgerentry GROUP BY 1) AS l "
-        "LEFT JOIN (SELECT subscription_id, count(*) AS owed FROM events_owed GROUP BY 1) AS o "
-        "USING (subscription_id) WHERE l.owed <> coalesce(o.owed, 0)"
+        "FULL JOIN (SELECT subscription_id, count(*) AS owed FROM events_owed GROUP BY 1) AS o "
+        "USING (subscription_id) WHERE coalesce(l.owed, 0) <> coalesce(o.owed, 0)"
     )
     return [
         f"lane {lane}: the ledger says {said} are owed, {owed} are" for lane, said, owed in rows
