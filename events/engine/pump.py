@@ -37,6 +37,8 @@ SHORT = 0.2
 CHECKED = 5.0
 """Seconds for which a process that was found fit, or unfit, is taken to be so."""
 
+UNKNOWN = "its clock was not compared yet"
+
 TURN = 1.0
 """Seconds between two notes that the loop turns."""
 
@@ -65,7 +67,7 @@ class _Engine:
     heard: int = 0
     said: str = "idle"
     found: Vitals = field(default_factory=Vitals)
-    unfit: str = ""
+    unfit: str = UNKNOWN
     checked: float = -CHECKED
     turned: float | None = None
     lag: float = 0.0
@@ -159,7 +161,6 @@ def _is_fit(engine: _Engine) -> bool:
 
 def _look(engine: _Engine) -> None:
     """Looks at clock and handles; an unfit process takes itself out and says why."""
-    engine.checked = time.monotonic()
     try:
         found = engine.found = vitals.measure()
     except Error as error:
@@ -169,9 +170,11 @@ def _look(engine: _Engine) -> None:
     engine.window.clock_offset = found.clock_offset
     engine.window.has_handles(found)
     was, engine.unfit = engine.unfit, unfit(found)
-    if engine.unfit and not was:
+    engine.checked = time.monotonic()
+    was_fit = was in ("", UNKNOWN)
+    if engine.unfit and was_fit:
         log.error("out of rotation: %s", engine.unfit)
-    elif was and not engine.unfit:
+    elif not engine.unfit and not was_fit:
         log.warning("back in rotation")
 
 

@@ -8,9 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.request import urlopen
@@ -30,6 +33,7 @@ from events.models.process import OUT, Role
 from events.rules.fitness import HANDLES_LEFT, Vitals
 from tests import make
 from tests.engine import Engine
+from tests.faults import kill_session
 from tests.receiver import Receiver
 from tests.servers import TEST_DATABASE, _free_port, servers
 
@@ -140,6 +144,43 @@ def test_a_process_is_back_in_rotation_without_being_asked_to_send() -> None:
     with handles(HANDLES_LEFT - 5):
         assert pump.told()[0].startswith(OUT)
     assert pump.told()[0] == "idle"
+
+
+@pytest.fixture
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine of a process that has not looked at its clock so far."""
+    monkeypatch.setattr(pump, "_engine", None)
+
+
+@pytest.mark.usefixtures("new_process")
+def test_a_process_that_could_not_compare_its_clock_sends_nothing(receiver: Receiver) -> None:
+    make.owed(make.subscription(receiver.url()))
+    kill_session()
+    assert pump.pump() == 0
+    assert pump.told()[0] == "idle"
+    assert pump.pump() == 1
+
+
+@pytest.mark.usefixtures("new_process")
+def test_a_process_sends_nothing_while_its_first_look_is_under_way(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, goes_on, measure = threading.Event(), threading.Event(), vitals.measure
+
+    def wrong_clock() -> Vitals:
+        looks.set()
+        goes_on.wait(10)
+        return replace(measure(), clock_offset=600.0)
+
+    make.owed(make.subscription(receiver.url()))
+    monkeypatch.setattr(vitals, "measure", wrong_clock)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pump.told)
+        looks.wait(10)
+        asked = threads.submit(pump.pump)
+        goes_on.set()
+        assert (first.result()[0][: len(OUT)], asked.result()) == (OUT, 0)
+    assert not receiver.requests
 
 
 def test_a_window_opens_no_more_sends_than_it_has_handles_for(
