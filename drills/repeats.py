@@ -9,7 +9,7 @@ lease had run out.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -50,8 +50,8 @@ class Repeats:
 
     def since(self, before: Repeats) -> Repeats:
         """What came after an earlier count."""
-        new = [words for words in self.unexplained if words not in before.unexplained]
-        return Repeats(self.total - before.total, tuple(new))
+        new = Counter(self.unexplained) - Counter(before.unexplained)
+        return Repeats(self.total - before.total, tuple(new.elements()))
 
 
 def repeats(found: Evidence) -> Repeats:
