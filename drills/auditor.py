@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -43,8 +44,10 @@ class Auditor:
         """What breaks a law that the product itself knows."""
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the auditor has no pipes")
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
+        # It may have ended in an earlier drill: the pipe breaks then.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write("\n")
+            self._process.stdin.flush()
         if not (answer := self._process.stdout.readline()):
             return ["manage.py audit ended early"]
         return [f"manage.py audit: {words}" for words in json.loads(answer)[:SHOWN]]

@@ -159,7 +159,7 @@ class Drill:
                 broken.append(f"not back within {limit:.0f} s: {rig.owed()} are owed")
                 recovered = limit
             time.sleep(seconds)
-        broken += [f"refused: {one}" for one in producer.refused[:SHOWN]]
+        broken += _of_load(producer, watch)
         return Done(producer, watch.spans, seen, recovered, broken)
 
     def _judged(self, fault: Fault, done: Done, since: UUID, before: Ledger) -> Outcome:
@@ -220,6 +220,15 @@ class Drill:
             if not found or time.monotonic() > ends:
                 return found
             time.sleep(0.2)
+
+
+def _of_load(producer: Producer, watch: Watch) -> Iterable[str]:
+    """What was refused; and of nothing that was accepted or looked at, every law holds."""
+    yield from (f"refused: {one}" for one in producer.refused[:SHOWN])
+    if not producer.accepted:
+        yield "nothing was accepted"
+    if not watch.looked:
+        yield "it is not known which breakers were open"
 
 
 def _of_repeats(fault: Fault, more: Repeats, at_risk: int) -> Iterable[str]:

@@ -50,13 +50,14 @@ class Span:
 
 
 class Watch:
-    """Looks at the breakers while the context lasts."""
+    """Looks at the breakers while the context lasts, as often as the database lets it."""
 
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
         self._connect = connect
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._open: dict[tuple[UUID, datetime], Span] = {}
+        self.looked = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -85,6 +86,7 @@ class Watch:
             before = self._open.get((lane, until))
             start = before.start if before else now
             self._open[lane, until] = Span(lane, "its breaker was open", start, now)
+        self.looked = True
 
 
 def pauses(database: psycopg.Connection[Any], lanes: Sequence[UUID]) -> Iterable[Span]:

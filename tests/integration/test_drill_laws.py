@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -37,9 +38,9 @@ def database() -> Iterator[psycopg.Connection[Any]]:
         yield found
 
 
-def sent(to: Subscription, *, ago: timedelta) -> Attempt:
+def sent(to: Subscription, *, ago: timedelta, **fields: Any) -> Attempt:
     """One attempt that began so long ago."""
-    delivery = make.owed(to)
+    delivery = make.owed(to, **fields)
     make.recorded(Responded(200))
     Attempt.objects.filter(delivery=delivery).update(started_at=timezone.now() - ago)
     return Attempt.objects.get(delivery=delivery)
@@ -83,6 +84,34 @@ def test_an_open_breaker_is_watched_from_outside(database: psycopg.Connection[An
     Lane.objects.update(state="closed", retry_at=None)
     sent(to, ago=5 * SECOND)
     assert len(list(sent_while_held(evidence(database, to, sent_at)))) == 1
+
+
+def test_breakers_that_nobody_could_look_at_are_not_taken_for_closed() -> None:
+    tried = threading.Event()
+
+    def refused() -> psycopg.Connection[Any]:
+        tried.set()
+        raise psycopg.OperationalError("no")
+
+    with Watch(refused) as blind:
+        assert tried.wait(10)
+    with Watch(connect) as watch:
+        while not watch.looked:
+            pass
+    assert (blind.looked, blind.spans, watch.spans) == (False, [], [])
+
+
+def test_a_lane_is_held_to_its_own_pauses_and_its_own_sends(
+    database: psycopg.Connection[Any],
+) -> None:
+    to, other = make.subscription(types=["to"]), make.subscription(types=["other"])
+    paused(to, begin=20 * SECOND, end=10 * SECOND)
+    paused(other, begin=9 * SECOND, end=8 * SECOND)
+    sent(other, ago=15 * SECOND, type="other")
+    assert list(sent_while_held(evidence(database, to))) == []
+    sent(to, ago=15 * SECOND, type="to")
+    assert list(sent_while_held(evidence(database, other))) == []
+    assert len(list(sent_while_held(evidence(database, to)))) == 1
 
 
 def test_more_attempts_than_the_schedule_has_are_seen(
