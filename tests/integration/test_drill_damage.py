@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.db.models import Model
 
 from drills import laws
 from drills.laws import Evidence, Ledger, audit, ledger, still_owed
@@ -101,6 +102,13 @@ def run() -> Iterator[Run]:
         yield Run(lanes, accepted, received, database)
 
 
+def copy(row: Model, **fields: object) -> None:
+    """Another row like it."""
+    for name, value in {"id": new_uuid(), **fields}.items():
+        setattr(row, name, value)
+    row.save(force_insert=True)
+
+
 def lose_an_event(run: Run) -> str:
     Event.objects.filter(producer_event_id="1-2").delete()
     return "event 1-2 was accepted and is not stored"
@@ -122,10 +130,14 @@ def forget_a_lane(run: Run) -> str:
     return "event 1-1 has 2 deliveries to 2 subscriptions"
 
 
+def owe_one_lane_for_another(run: Run) -> str:
+    other = run.lanes["/flaky"].id
+    FinishedDelivery.objects.filter(id=run.delivery.id).update(subscription=other)
+    return "event 1-1 has 3 deliveries to 2 subscriptions"
+
+
 def owe_twice(run: Run) -> str:
-    twin = run.delivery
-    twin.id = new_uuid()
-    twin.save(force_insert=True)
+    copy(run.delivery)
     return "event 1-1 has 4 deliveries to 3 subscriptions"
 
 
@@ -198,9 +210,7 @@ def arrive_after_the_last(run: Run) -> str:
 
 
 def try_twice(run: Run) -> str:
-    attempt = Attempt.objects.get(delivery=run.delivery.id)
-    attempt.id = new_uuid()
-    attempt.save(force_insert=True)
+    copy(Attempt.objects.get(delivery=run.delivery.id))
     return f"{run.line['id']} was tried 2 times, not 1"
 
 
@@ -214,6 +224,7 @@ DAMAGE = (
     (laws.lost_events, accept_what_is_not_stored),
     (laws.lost_events, answer_with_another_id),
     (laws.wrong_fan_out, forget_a_lane),
+    (laws.wrong_fan_out, owe_one_lane_for_another),
     (laws.wrong_fan_out, owe_twice),
     (laws.wrong_fan_out, store_twice),
     (laws.false_deliveries, never_arrive),
@@ -256,9 +267,11 @@ def test_a_law_that_is_broken_often_comes_with_its_number_and_three_examples(run
     assert words == f"lost_events: 5, such as {lost}"
 
 
-def test_a_repeat_and_a_refusal_are_no_disorder(run: Run) -> None:
+def test_a_repeat_a_refusal_a_late_attempt_and_a_replay_break_no_law(run: Run) -> None:
     [first, *_] = [line for line in run.received if line["path"] == "/ordered"]
     run.received.extend([dict(first), first | {"id": "dlv_x", "status": 500}])
+    copy(Attempt.objects.get(delivery=run.delivery.id), late=True)
+    copy(run.delivery, replay=new_uuid())
     assert audit(run.evidence) == []
 
 
