@@ -1,8 +1,9 @@
 """Replaying: a job that makes new deliveries from dead letters, or from the event log.
 
 `start` stores what is to be replayed; `step` makes the next deliveries. The new deliveries, the
-dead letters they settle and the job's cursor are written in one transaction under the job's row
-lock, so that a kill, a second worker or a double click makes nothing twice and leaves nothing out.
+dead letters they settle, what could not be made and the job's cursor are written in one
+transaction under the job's row lock, so that a kill, a second worker or a double click makes
+nothing twice and loses nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from dlq.models.replay import ReplaySource
 from dlq.plan import Order, plan
 from dlq.select import Criteria
 from dlq.settle import settle
+from dlq.skip import skip
 from events import hooks, load
 from events.audit import note
 from events.models import Delivery, Event
@@ -135,7 +137,9 @@ def step(replay: UUID) -> bool:
     if not sources:
         _end(job, ReplayState.DONE)
         return False
-    made = redeliver([_redelivery(job, source) for source in sources], replay=job.id)
+    items = [_redelivery(job, source) for source in sources]
+    made = redeliver(items, replay=job.id)
+    skip([item for item in items if item.source not in made], replay=job.id)
     _settle(job, [source for source in sources if _id(source) in made])
     Replay.objects.filter(id=job.id).update(
         cursor=_id(sources[-1]),

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from dlq.clear import run_all
 from dlq.models import DeathHour, Replay
 from dlq.replay import step
+from dlq.skip import forget_skips
 
 FORGOTTEN = timedelta(days=2)
 """The age at which the count of an hour is of no use any more."""
@@ -30,6 +31,7 @@ def run_letter_jobs() -> None:
 
 
 @shared_task(name="dlq.forget")
-def forget_hours() -> None:
-    """Drops the hourly counts of groups that nobody is shown."""
+def forget_old() -> None:
+    """Drops the hourly counts of groups that nobody is shown, and what old replays left out."""
     DeathHour.objects.filter(hour__lt=Now() - FORGOTTEN).delete()
+    forget_skips()

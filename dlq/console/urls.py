@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import amend, discards, letters, picked, replays
+from dlq.console import amend, discards, left_out, letters, picked, replays
 from events.console import paths
 
 paths.register()
@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern] = [
     path("replays/", replays.replays, name="replays"),
     path("replays/new/", replays.replay_new, name="replay-new"),
     path("replays/<rpl:replay>/", replays.replay, name="replay"),
+    path("replays/<rpl:replay>/left-out/", left_out.left_out, name="replay-left-out"),
     path("replays/<rpl:replay>/cancel/", replays.cancel, name="replay-cancel"),
     path("replays/<rpl:replay>/rate/", replays.change_rate, name="replay-rate"),
 ]

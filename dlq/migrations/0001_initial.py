@@ -8,6 +8,7 @@ from django.db import migrations, models
 
 import dlq.models.dead_letter
 import dlq.models.replay
+import dlq.models.replay_skip
 
 
 class Migration(migrations.Migration):
@@ -341,6 +342,61 @@ class Migration(migrations.Migration):
                         ),
                         name="letter_open_is_not_settled",
                     ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="ReplaySkip",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "replay_id",
+                        "source",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("source", models.UUIDField()),
+                (
+                    "reason",
+                    models.TextField(
+                        choices=[
+                            (
+                                dlq.models.replay_skip.SkipReason["EVENT"],
+                                dlq.models.replay_skip.SkipReason["EVENT"],
+                            ),
+                            (
+                                dlq.models.replay_skip.SkipReason["SUBSCRIPTION"],
+                                dlq.models.replay_skip.SkipReason["SUBSCRIPTION"],
+                            ),
+                        ]
+                    ),
+                ),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "replay",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.PROTECT, to="dlq.replay"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "reason__in",
+                                [
+                                    dlq.models.replay_skip.SkipReason["EVENT"],
+                                    dlq.models.replay_skip.SkipReason["SUBSCRIPTION"],
+                                ],
+                            )
+                        ),
+                        name="skip_reason",
+                    )
                 ],
             },
         ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -25,6 +27,11 @@ class ReplaySource(StrEnum):
     EVENTS = "events"
 
 
+def retention() -> timedelta:
+    """How long what ended is kept."""
+    return timedelta(days=settings.REDRIVE_RETENTION_DAYS)
+
+
 class ReplayQuerySet(models.QuerySet["Replay"]):
     def seen_by(self, tenant: str | None) -> Self:
         """A key of one tenant sees that tenant's replays only."""
@@ -32,6 +39,10 @@ class ReplayQuerySet(models.QuerySet["Replay"]):
 
     def running(self) -> Self:
         return self.filter(state=ReplayState.RUNNING)
+
+    def long_over(self) -> Self:
+        """Those that ended before what is kept."""
+        return self.filter(finished_at__lte=Now() - retention())
 
     def before(self, cursor: UUID | None) -> Self:
         """The next page of a newest-first list."""

@@ -40,19 +40,22 @@ class Page(BaseModel, Generic[Shown]):
 
 
 def rows_of(
-    request: Request, wanted: Paging, found: models.QuerySet[Row]
+    request: Request, wanted: Paging, found: models.QuerySet[Row], *, key: str = "pk"
 ) -> tuple[Sequence[Row], str | None]:
-    """The page of rows, newest first, and the cursor of the next one."""
+    """The page of rows, newest first, and the cursor of the next one.
+
+    `key` names the column that tells the rows apart, where it is not the primary key.
+    """
     place = place_of(request, wanted)
     last = UUID(bytes=place) if place and len(place) == 16 else None
     if place and last is None:
         raise Refused(bad_cursor())
-    older = found if last is None else found.filter(pk__lt=last)
-    rows = list(older.order_by("-pk")[: wanted.limit + 1])
+    older = found if last is None else found.filter(**{f"{key}__lt": last})
+    rows = list(older.order_by(f"-{key}")[: wanted.limit + 1])
     if len(rows) <= wanted.limit:
         return rows, None
     rows.pop()
-    return rows, cursor_of(request, wanted, rows[-1].pk.bytes)
+    return rows, cursor_of(request, wanted, getattr(rows[-1], key).bytes)
 
 
 def cursor_of(request: Request, wanted: Paging, place: bytes) -> str:

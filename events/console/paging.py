@@ -59,17 +59,19 @@ def page_of(
     request: HttpRequest,
     found: models.QuerySet[Row],
     *,
+    key: str = "pk",
     size: int = SIZE,
     counted: models.QuerySet[Any] | None = None,
 ) -> Page[Row]:
     """The page that `?before=` or `?after=` names: keys, so rows that arrive shift nothing.
 
+    `key` names the column that tells the rows apart, where it is not the primary key.
     `counted` is counted beside it, as far as that is quick.
     """
     page: Page[Row] | None = None
     try:
         with in_time():
-            page = _read(request, found, size)
+            page = _read(request, found, key, size)
             if counted is not None and page.rows:
                 _allow(COUNT_SECONDS)
                 page = replace(page, counted=counted[: MOST_COUNTED + 1].count())
@@ -78,16 +80,16 @@ def page_of(
     return page
 
 
-def _read(request: HttpRequest, found: models.QuerySet[Row], size: int) -> Page[Row]:
-    before = _key(found, request.GET.get("before"))
-    after = None if before is not None else _key(found, request.GET.get("after"))
+def _read(request: HttpRequest, found: models.QuerySet[Row], key: str, size: int) -> Page[Row]:
+    before = _place(found, key, request.GET.get("before"))
+    after = None if before is not None else _place(found, key, request.GET.get("after"))
     if after is not None:
-        rows = list(found.filter(pk__gt=after).order_by("pk")[: size + 1])
+        rows = list(found.filter(**{f"{key}__gt": after}).order_by(key)[: size + 1])
         more = len(rows) > size
         rows = rows[:size][::-1]
     else:
-        newest_first = found if before is None else found.filter(pk__lt=before)
-        rows = list(newest_first.order_by("-pk")[: size + 1])
+        newest_first = found if before is None else found.filter(**{f"{key}__lt": before})
+        rows = list(newest_first.order_by(f"-{key}")[: size + 1])
         more, rows = len(rows) > size, rows[:size]
     if not rows:
         return Page([])
@@ -95,8 +97,8 @@ def _read(request: HttpRequest, found: models.QuerySet[Row], size: int) -> Page[
     has_newer = more if after is not None else before is not None
     return Page(
         rows,
-        older=str(rows[-1].pk) if has_older else None,
-        newer=str(rows[0].pk) if has_newer else None,
+        older=str(getattr(rows[-1], key)) if has_older else None,
+        newer=str(getattr(rows[0], key)) if has_newer else None,
     )
 
 
@@ -106,11 +108,13 @@ def _allow(seconds: float) -> None:
         cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
 
 
-def _key(found: models.QuerySet[Row], text: str | None) -> Any:
+def _place(found: models.QuerySet[Row], key: str, text: str | None) -> Any:
     """A cursor somebody has tampered with opens the first page."""
     if not text:
         return None
+    meta = found.model._meta
+    field: Any = meta.pk if key == "pk" else meta.get_field(key)
     try:
-        return found.model._meta.pk.to_python(text)
+        return field.to_python(text)
     except ValidationError:
         return None

@@ -46,6 +46,7 @@ class World:
                 f"/dead-letters/groups/{self.group}/",
                 "/replays/",
                 f"/replays/{self.replay}/",
+                f"/replays/{self.replay}/left-out/",
                 "/bulk/",
             ),
             *("/health/", "/alerts/", "/drills/", "/audit/", "/settings/", "/search/?q=shop"),

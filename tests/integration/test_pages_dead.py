@@ -20,7 +20,7 @@ from dlq.models.replay import ReplaySource
 from dlq.plan import Order
 from dlq.replay import start
 from dlq.select import Criteria
-from dlq.tasks import forget_hours
+from dlq.tasks import forget_old
 from events import bulk, choose, operate
 from events.models.bulk import BulkVerb
 from events.roles import Role
@@ -54,7 +54,7 @@ def test_the_list_of_groups_draws_it_with_words_beside() -> None:
 def test_old_hours_are_forgotten_and_no_letter_with_them() -> None:
     make.dead(make.subscription(), 1)
     DeathHour.objects.update(hour=F("hour") - timedelta(days=3))
-    forget_hours()
+    forget_old()
     assert not DeathHour.objects.exists()
     assert DeadLetter.objects.count() == 1
 

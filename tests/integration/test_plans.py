@@ -13,15 +13,18 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from django.utils import timezone
 from psycopg.errors import Diagnostic
 from pytest_django import DjangoDbBlocker
 
 from dlq import repair, select
-from dlq.models import DeadLetter, Signature
+from dlq.models import DeadLetter, ReplaySkip, Signature
 from dlq.models.replay import ReplaySource
 from dlq.plan import Order, plan
+from dlq.replay import start
 from dlq.select import Criteria
+from dlq.skip import skip
 from events import ledger, load, recount
 from events.engine.claim import claim
 from events.engine.due import due_lanes
@@ -31,6 +34,7 @@ from events.finish import finish
 from events.lanes import FIRST
 from events.models import Attempt, Delivery, Event, EventIdentity, OwedDelivery, Subscription
 from events.publish import Identity, publish
+from events.redeliver import Redelivery
 from events.rules.outcome import Responded
 from events.rules.states import DeliveryState
 from events.timeline import unmet
@@ -317,6 +321,18 @@ def test_who_did_not_get_an_event_is_found_by_its_deliveries(plans: Plans) -> No
     plan = plans(lambda: list(page))
     uses(plan, "owed_event", "_event_id_idx")
     assert pages(plan) < 500, plan
+
+
+def test_why_a_source_was_left_out_is_found_by_the_key_of_its_event(plans: Plans) -> None:
+    order = Order(ReplaySource.EVENTS, Criteria(type="none"), token="x", target=new_uuid())
+    job = start(order, actor=make.ACTOR)
+    some = [*Event.objects.order_by("id").values_list("id", flat=True)[:500], new_uuid()]
+    left = [Redelivery(one, new_uuid(), one, None) for one in some]
+    plan = plans(lambda: skip(left, replay=job.id))
+    uses(plan, f"{TODAY}_pkey")
+    assert pages(plan) < 6_000
+    reasons = ReplaySkip.objects.values_list("reason").annotate(n=Count("source"))
+    assert dict(reasons.order_by()) == {"subscription_gone": 500, "event_gone": 1}
 
 
 def test_a_dry_run_reads_the_open_letters_alone(plans: Plans, filled: Filled) -> None:
