@@ -9,8 +9,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from bench.stack import Stack
 from tests.browser.people import People
-from tests.browser.world import World
+from tests.browser.test_live import kind
+from tests.browser.world import World, await_, publish, subscribe
+from tests.receiver import Receiver
 
 WIDE, NARROW = (1440, 900), (320, 640)
 EVERYTHING: dict[str, Any] = {
@@ -79,6 +82,28 @@ def test_axe_finds_nothing_on_what_a_role_sees_otherwise(
     paths = world.pages if role == "viewer" else [*world.detail_pages, *world.operator_pages]
     found = glance_at(page, paths)
     assert not found, "\n".join(found)
+
+
+def test_axe_finds_nothing_on_what_a_replay_left_out(
+    people: People, stack: Stack, endpoint: Receiver
+) -> None:
+    to, of = subscribe(stack, endpoint.url("/ok"), "none", name="Soon gone"), kind()
+    order = {
+        "source": "events",
+        "criteria": {"ids": [publish(stack, of) for _ in range(3)]},
+        "target": to,
+        "rate": 0.01,
+    }
+    replay = f"/replays/{stack.api('POST', '/replays', order)['id']}"
+    stack.api("DELETE", f"/subscriptions/{to}")
+    stack.api("POST", f"{replay}/rate", {"rate": 1_000})
+    await_(lambda: stack.api("GET", replay)["state"] == "done")
+    page = people.arrives("viewer", f"{replay}/", reduced_motion="reduce")
+    page.locator("dt", has_text="Left out").locator("+ dd a").click()
+    row = page.locator("tbody tr", has_text=of).first
+    expect(row).to_contain_text("Soon gone deleted")
+    expect(row).to_contain_text("The subscription was deleted.")
+    assert look_at(page, f"{replay}/left-out/") == []
 
 
 def test_axe_finds_nothing_at_the_door_and_where_nobody_gets_in(people: People) -> None:
