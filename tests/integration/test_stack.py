@@ -19,6 +19,7 @@ from config.stack.options import ROOT
 
 STARTS_WITHIN = 60.0
 STOPS_WITHIN = 15.0
+STACK = ("-m", "config.stack")
 
 _OURS = ("DATABASE_URL", "REDIS_URL")
 
@@ -42,7 +43,7 @@ class Stack:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command("up"), cwd=ROOT, env=self._environ, stdout=log, stderr=log
+                [sys.executable, *STACK, "up"], cwd=ROOT, env=self._environ, stdout=log, stderr=log
             )
 
     def ready(self, *, times: int = 1) -> str:
@@ -55,12 +56,16 @@ class Stack:
 
     def refused(self) -> str:
         """What a start that fails says on standard error."""
-        ended = self._complete("up")
+        ended = self._complete(*STACK, "up")
         assert ended.returncode == 1
         return ended.stderr
 
     def down(self) -> str:
-        return self._complete("down").stdout
+        return self._complete(*STACK, "down").stdout
+
+    def manage(self, *words: str) -> str:
+        """The output of a command that is told nothing but the folder."""
+        return self._complete("manage.py", *words).stdout
 
     def signal(self, number: signal.Signals) -> int:
         """Sends it and waits for the exit code."""
@@ -92,9 +97,9 @@ class Stack:
         except OSError:
             return False
 
-    def _complete(self, verb: str) -> subprocess.CompletedProcess[str]:
+    def _complete(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self._command(verb),
+            [sys.executable, *command],
             cwd=ROOT,
             env=self._environ,
             capture_output=True,
@@ -102,9 +107,6 @@ class Stack:
             timeout=60,
             check=False,
         )
-
-    def _command(self, verb: str) -> list[str]:
-        return [sys.executable, "-m", "config.stack", verb]
 
 
 MakeStack = Callable[..., Stack]
@@ -146,6 +148,7 @@ def test_a_stack_comes_up_says_its_credentials_once_and_goes_down_clean(
     stack.start()
     stack.ready(times=2)
     assert stack.output.count("Sign in as admin") == 1
+    assert stack.manage("createkey", "billing", "--scope", "publish").startswith("rdk_")
     assert "is stopped" in stack.down()
     assert stack.processes() == []
 
