@@ -16,6 +16,9 @@ from drills.aside import Broken, percentile, until
 from drills.producer import NONE
 from drills.rig import Rig
 
+SLOW_ANSWER = 0.5
+"""Seconds that every answer of a receiver takes more."""
+
 SLOWER = 0.2
 TICK = 2.0
 """Seconds that no turn of a dispatcher may wait for the broker."""
@@ -263,7 +266,7 @@ def broker_killed(rig: Rig) -> str:
 def receivers_slow(rig: Rig) -> str:
     """Answers of receivers take half a second more."""
     since = time.time()
-    with rig.receiver.slow(0.5):
+    with rig.receiver.slow(SLOW_ANSWER):
         time.sleep(4.0)
     rows = rig.rows(
         "SELECT total_ms FROM events_attempt WHERE started_at > to_timestamp(%s) "

@@ -53,6 +53,11 @@ def _broker_silent(rig: Rig) -> None:
         time.sleep(LASTS)
 
 
+def _receivers_slow(rig: Rig) -> None:
+    with rig.receiver.slow(network.SLOW_ANSWER):
+        time.sleep(LASTS)
+
+
 NEVER, WINDOW, RECORDS = Repeating.NEVER, Repeating.WINDOW, Repeating.RECORDS
 
 CRASH = partial(Rig.send, role="postgres", number=signal.SIGQUIT)
@@ -72,7 +77,7 @@ HALVES = (
     Half("FLUSHALL", "broker", network.flush, 2, NEVER),
     Half("broker silent", "broker", _broker_silent, 2, NEVER),
     Half("broker killed", "broker", KILL_BROKER, 5, NEVER),
-    Half("receivers slow", "receiver", network.receivers_slow, 2, NEVER),
+    Half("receivers slow", "receiver", _receivers_slow, 2, NEVER),
     Half("receivers cut off", "receiver", network.receivers_cut, 5, RECORDS),
 )
 
