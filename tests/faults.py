@@ -148,7 +148,11 @@ def together(works: Sequence[Callable[[], T]]) -> list[T]:
 
     def run(work: Callable[[], T]) -> T:
         try:
-            connection.ensure_connection()
+            try:
+                connection.ensure_connection()
+            except Exception:
+                start.abort()  # Or the others would wait for ever.
+                raise
             start.wait()
             return work()
         finally:

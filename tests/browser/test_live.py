@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from uuid import uuid4
 
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
@@ -13,6 +14,8 @@ from tests.browser.world import World, await_, publish, publish_many, subscribe
 from tests.receiver import Receiver
 
 WITHIN_2_S = 2_000.0
+STORM = 60.0
+"""Seconds; under load a frame comes every second or other one."""
 
 # Frames that came after a moment; the pulse is in each of them.
 NEXT_FRAMES = """(many) => new Promise((done) => {
@@ -169,7 +172,7 @@ def test_a_delivery_page_shows_its_answer_without_a_reload(
         assert page.evaluate("window.here")
 
 
-def test_through_twenty_frames_of_a_storm_the_ledger_sums_and_focus_stays(
+def test_through_a_storm_of_a_minute_the_ledger_sums_and_focus_stays(
     people: People, world: World, stack: Stack
 ) -> None:
     page = people.arrives("viewer")
@@ -179,13 +182,14 @@ def test_through_twenty_frames_of_a_storm_the_ledger_sums_and_focus_stays(
     page.locator("#ov-deaths a.cut").first.focus()
     page.locator("#ov-charts summary").first.evaluate("one => one.parentElement.open = true")
     page.evaluate("window.was = document.activeElement")
-    for _ in range(20):
+    ends = time.monotonic() + STORM
+    while time.monotonic() < ends:
         publish_many(stack, "order.paid", 40)
         frames(page, 1)
     assert page.evaluate("document.activeElement === window.was")
     assert page.locator("#ov-charts details").first.evaluate("one => one.open")
     ledgers = [read for text in texts if (read := ledger_of(page, text))]
-    assert len(ledgers) >= 10
+    assert len(ledgers) >= STORM / 4
     for accepted, *rest in ledgers:
         assert accepted == sum(rest), ledgers
     assert ledgers[-1][0] > ledgers[0][0]
