@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 from urllib.request import urlopen
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -34,10 +36,13 @@ from events.rules.fitness import HANDLES_LEFT, Vitals
 from tests import make
 from tests.engine import Engine
 from tests.faults import kill_session
+from tests.lane import close_thread
 from tests.receiver import Receiver
 from tests.servers import TEST_DATABASE, _free_port, servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = os.environ | servers.environment() | {"DATABASE_URL": servers.database_url(TEST_DATABASE)}
@@ -147,9 +152,22 @@ def test_a_process_is_back_in_rotation_without_being_asked_to_send() -> None:
 
 
 @pytest.fixture
-def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The engine of a process that has not looked at its clock so far."""
     monkeypatch.setattr(pump, "_engine", None)
+    yield
+    made = pump._this_process()
+    made.runner.close()
+    close_thread(made.window._claiming)
+    close_thread(made.window._recording)
+
+
+def alone(work: Callable[[], T]) -> T:
+    """In a thread that gives its connection back."""
+    try:
+        return work()
+    finally:
+        connection.close()
 
 
 @pytest.mark.usefixtures("new_process")
@@ -175,9 +193,9 @@ def test_a_process_sends_nothing_while_its_first_look_is_under_way(
     make.owed(make.subscription(receiver.url()))
     monkeypatch.setattr(vitals, "measure", wrong_clock)
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(pump.told)
+        first = threads.submit(alone, pump.told)
         looks.wait(10)
-        asked = threads.submit(pump.pump)
+        asked = threads.submit(alone, pump.pump)
         goes_on.set()
         assert (first.result()[0][: len(OUT)], asked.result()) == (OUT, 0)
     assert not receiver.requests
