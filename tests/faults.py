@@ -101,13 +101,14 @@ def kill_session() -> None:
 
 
 def _kill(pid: int) -> None:
-    with psycopg.connect(_conninfo(), autocommit=True) as other:
+    with psycopg.connect(conninfo(), autocommit=True) as other:
         other.execute(KILL, [pid])
         while other.execute(ALIVE, [pid]).fetchone() is not None:
             """Its locks are held until it is really gone."""
 
 
-def _conninfo() -> str:
+def conninfo() -> str:
+    """Where the tests' database is, for a session past Django and its pool."""
     values = connection.settings_dict
     return psycopg.conninfo.make_conninfo(
         dbname=values["NAME"], user=values["USER"], host=values["HOST"]

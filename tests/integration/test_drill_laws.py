@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from drills.drill import CROWDED, LEAST, Fault, Repeating, crowding
@@ -20,6 +19,7 @@ from events.models import Attempt, AuditEntry, Lane, Subscription
 from events.rules.outcome import Responded
 from events.uuids import new_uuid
 from tests import make
+from tests.faults import conninfo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,10 +29,7 @@ MB = 1024**2
 
 def connect() -> psycopg.Connection[Any]:
     """Past Django: a watch connects from a thread of its own."""
-    values = connection.settings_dict
-    return psycopg.connect(
-        dbname=values["NAME"], user=values["USER"], host=values["HOST"], autocommit=True
-    )
+    return psycopg.connect(conninfo(), autocommit=True)
 
 
 @pytest.fixture
