@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
 from dlq import select
 from dlq.models import DeadLetter
@@ -41,6 +43,14 @@ class Plan:
     gone: int = 0
 
 
+class Part(StrEnum):
+    """What a plan counts apart."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    GONE = "gone"
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to replay. `target` None sends dead letters where they failed; events need one.
@@ -68,6 +78,21 @@ def plan(order: Order) -> Plan:
     every = select.meeting(order.source, order.criteria).count()
     total = every if order.again else found.count()
     return Plan(total, {order.target: total}, sample, every - total)
+
+
+def one_by_one(order: Order, part: Part) -> QuerySet[Any]:
+    """The sources that `plan` counts in one of its numbers."""
+    if part is Part.SENT:
+        return select.sources(order.source, order.criteria, target=order.target, again=order.again)
+    every = select.meeting(order.source, order.criteria)
+    if part is Part.GONE:
+        existing = Subscription.objects.existing()
+        return every.none() if order.target else every.exclude(subscription__in=existing)
+    if order.again:
+        return every.none()
+    if order.target is not None:
+        return select.delivered(every, event=select.event_of(order.source), target=order.target)
+    return select.with_subscription(select.delivered_since(every))
 
 
 def takes_long(order: Order) -> bool:

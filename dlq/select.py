@@ -110,12 +110,15 @@ def meeting(source: str, criteria: Criteria) -> QuerySet[Any]:
 
 def sources(source: str, criteria: Criteria, *, target: UUID | None, again: bool) -> QuerySet[Any]:
     """What a replay sends: with `again` also what its endpoint was delivered already."""
-    is_event, found = source == ReplaySource.EVENTS, meeting(source, criteria)
-    if target is None and not is_event:
+    found = meeting(source, criteria)
+    if target is None and source == ReplaySource.DEAD_LETTERS:
         found = with_subscription(found)
-    if again:
-        return found
-    return undelivered(found, event="id" if is_event else "event", target=target)
+    return found if again else undelivered(found, event=event_of(source), target=target)
+
+
+def event_of(source: str) -> str:
+    """The name of a source's column with the event's id."""
+    return "id" if source == ReplaySource.EVENTS else "event"
 
 
 def with_subscription(letters: Sources) -> Sources:
@@ -144,8 +147,13 @@ def undelivered(found: Sources, *, event: str, target: UUID | None) -> Sources:
     return found.filter(~_delivered(event, target or OuterRef("subscription")))
 
 
+def delivered(found: Sources, *, event: str, target: UUID) -> Sources:
+    """Those whose event was delivered to the target: what `undelivered` leaves out."""
+    return found.filter(_delivered(event, target))
+
+
 def delivered_since(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
-    """Those whose event was delivered to where they failed: what `undelivered` leaves out.
+    """Those whose event was delivered to where they failed.
 
     An event is delivered twice to one subscription by replays alone, so only events of which a
     replay made a delivery come into question.

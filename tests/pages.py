@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils.html import strip_tags
 
 from events.roles import Role
 
@@ -32,6 +34,11 @@ def signed_in(role: Role) -> Client:
 
 def text_of(response: HttpResponse) -> str:
     return response.content.decode()
+
+
+def words_of(response: HttpResponse) -> str:
+    """As a person reads it: without tags, each run of white space as one."""
+    return " ".join(unescape(strip_tags(text_of(response).replace("<", " <"))).split())
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class LetterFilters(Filters):
     type = PatternField(label="Event type")
     tenant = forms.CharField(max_length=200, required=False)
     group = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    replay = IdField(Prefix.REPLAY, widget=forms.HiddenInput)
     since = MomentField(label="Died from")
     until = MomentField(label="Died to")
 

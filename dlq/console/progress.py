@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils.http import urlencode
 
 from dlq.models import Replay, ReplayState
+from dlq.models.replay import ReplaySource
+from dlq.select import Criteria
 from events.models import Delivery
+from events.rules import ids
+from events.rules.ids import Prefix
 from events.rules.states import DeliveryState
 
 COUNTED = 10_000
@@ -16,10 +24,14 @@ COUNTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`rate` is what it makes a second; `left` how long the rest takes, if that can be told."""
+    """`rate` is what it makes a second; `left` how long the rest takes, if that can be told.
+
+    `settled` is what it was to do and did not come to, because others had dealt with it before.
+    """
 
     done: int
     total: int
+    settled: int
     rate: float | None
     left: timedelta | None
 
@@ -43,7 +55,33 @@ def progress_of(row: Replay, now: datetime) -> Progress:
     rate = done / seconds if done and seconds >= 1 else None
     running = row.state == ReplayState.RUNNING
     left = timedelta(seconds=max(0, row.total - done) / rate) if running and rate else None
-    return Progress(done, max(row.total, done), rate, left)
+    total = max(row.total, done)
+    settled = total - done if row.state == ReplayState.DONE else 0
+    return Progress(done, total, settled, rate, left)
+
+
+def met_by(row: Replay) -> str:
+    """The list of all that meets a replay's criteria; empty for what was picked one by one."""
+    wanted = Criteria.from_json(row.criteria)
+    if wanted.ids is not None:
+        return ""
+    query: dict[str, Any] = {
+        "since": wanted.since and wanted.since.isoformat(),
+        "until": wanted.before and wanted.before.isoformat(),
+        "type": wanted.type,
+        "tenant": wanted.tenant,
+    }
+    page = reverse("events")
+    if row.source == ReplaySource.DEAD_LETTERS:
+        page = reverse("dead-letters-all")
+        query |= {
+            "state": "all",
+            "group": wanted.group,
+            "subscription": wanted.subscription
+            and ids.encode(Prefix.SUBSCRIPTION, wanted.subscription),
+            "replay": wanted.replay and ids.encode(Prefix.REPLAY, wanted.replay),
+        }
+    return f"{page}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def outcomes_of(row: Replay) -> Outcomes:

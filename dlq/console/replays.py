@@ -9,12 +9,14 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from dlq import replay as engine
+from dlq.console.counted import query_of
 from dlq.console.dryrun import DryRun, dry_run
-from dlq.console.progress import outcomes_of, progress_of
+from dlq.console.progress import met_by, outcomes_of, progress_of
 from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
@@ -70,6 +72,7 @@ def replay(request: HttpRequest, replay: UUID) -> HttpResponse:
         "watch": [row.public_id],
         "replay": row,
         "progress": progress_of(row, timezone.now()),
+        "met": met_by(row),
         "outcomes": outcomes_of(row),
         "target": subscriptions_of([row.target] if row.target else []).get(row.target or row.id),
         "criteria": {name: value for name, value in row.criteria.items() if value},
@@ -172,6 +175,7 @@ def _shown(
     later: str = "",
     status: int = 200,
 ) -> HttpResponse:
+    posted = form.as_posted(order, digest=found.digest) if order and found else {}
     context: dict[str, Any] = {
         "title": "New replay",
         "lede": "First a dry run: what would be sent, to whom, how fast. It writes nothing.",
@@ -180,7 +184,8 @@ def _shown(
         "later": later,
         "many": MANY,
         "moved": MOVED if status == 409 else "",
-        "hidden": form.as_posted(order, digest=found.digest) if order and found else {},
+        "hidden": posted,
+        "listed": f"{reverse('replay-new-counted')}?{query_of(posted)}",
     }
     return render(request, "dlq/replay_new.html", context, status=status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import amend, discards, left_out, letters, picked, replays
+from dlq.console import amend, counted, discards, left_out, letters, picked, replays
 from events.console import paths
 
 paths.register()
@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     path(_LETTER + "restore/", discards.restore, name="dead-letter-restore"),
     path("replays/", replays.replays, name="replays"),
     path("replays/new/", replays.replay_new, name="replay-new"),
+    path("replays/new/counted/", counted.counted, name="replay-new-counted"),
     path("replays/<rpl:replay>/", replays.replay, name="replay"),
     path("replays/<rpl:replay>/left-out/", left_out.left_out, name="replay-left-out"),
     path("replays/<rpl:replay>/cancel/", replays.cancel, name="replay-cancel"),

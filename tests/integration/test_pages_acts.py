@@ -161,7 +161,7 @@ def test_a_dry_run_counts_exactly_and_a_double_click_is_one_replay() -> None:
     make.dead(make.subscription(name="Orders"), 7)
     client = pages.signed_in(Role.OPERATOR)
     tried = client.get(reverse("replay-new"), {"source": "dead_letters", "rate": "5"})
-    assert "Replay 7 dead letters to 1 endpoint at 5/s" in pages.text_of(tried)
+    assert "Replay 7 dead letters to 1 endpoint at 5/s" in pages.words_of(tried)
     assert not Replay.objects.exists()
     first = client.post(reverse("replay-new"), hidden(tried))
     second = client.post(reverse("replay-new"), hidden(tried))
@@ -178,7 +178,7 @@ def test_a_moved_set_brings_the_confirmation_back_with_the_new_number() -> None:
     again = client.post(reverse("replay-new"), hidden(tried))
     assert again.status_code == 409
     assert "The set moved while you looked" in pages.text_of(again)
-    assert "Replay 6 dead letters" in pages.text_of(again)
+    assert "Replay 6 dead letters" in pages.words_of(again)
     assert not Replay.objects.exists()
     client.post(reverse("replay-new"), hidden(again))
     assert Replay.objects.get().total == 6

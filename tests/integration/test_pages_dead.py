@@ -70,7 +70,7 @@ def test_what_is_ticked_goes_on_to_the_dry_run_of_its_replay() -> None:
     form = {"ids": ticked(2), "verb": "replay"}
     answer = client.post(reverse("dead-letters-picked"), form)
     assert answer.status_code == 302
-    assert "Replay 2 dead letters to 1 endpoint" in pages.text_of(client.get(answer["Location"]))
+    assert "Replay 2 dead letters to 1 endpoint" in pages.words_of(client.get(answer["Location"]))
 
 
 def test_what_is_ticked_is_discarded_and_the_list_comes_back() -> None:
@@ -170,10 +170,10 @@ def test_a_dry_run_leaves_deleted_subscriptions_out_and_says_how_many_endpoints_
     make.recorded(Responded(500))
     operate.delete_subscription(actor=make.ACTOR, subscription=made[0].id)
     client = pages.signed_in(Role.OPERATOR)
-    shown = pages.text_of(client.get(reverse("replay-new"), {"source": "dead_letters"}))
+    shown = pages.words_of(client.get(reverse("replay-new"), {"source": "dead_letters"}))
     assert "Replay 22 dead letters to 22 endpoints" in shown
     assert "and 2 more endpoints" in shown
-    assert "<strong>1</strong> more was owed to a subscription that is deleted" in shown
+    assert "1 more was owed to a subscription that is deleted" in shown
 
 
 def title_of(client: Client, path: str) -> str:

@@ -152,6 +152,7 @@ def test_nothing_untrusted_becomes_markup() -> None:
         reverse("audit"),
         reverse("search") + "?q=<script>alert(1)",
         reverse("replay-new") + "?source=dead_letters",
+        reverse("replay-new-counted") + "?source=dead_letters",
     ]
     for path in found:
         shown = pages.text_of(client.get(path))

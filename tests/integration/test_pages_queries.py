@@ -53,6 +53,7 @@ def paths() -> dict[str, str]:
             "dead deliveries": f"{reverse('deliveries')}?state=dead",
             "missed": reverse("event-missed", args=[event.id]),
             "dry run": f"{reverse('replay-new')}?source=dead_letters",
+            "dry run, one by one": f"{reverse('replay-new-counted')}?source=dead_letters",
             "search": f"{reverse('search')}?q=order",
         }
     )

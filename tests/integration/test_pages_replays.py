@@ -46,7 +46,7 @@ def test_the_subscription_that_was_chosen_gets_the_event_again() -> None:
     client = pages.signed_in(Role.OPERATOR)
     query = {"source": "events", "ids": ids.encode(Prefix.EVENT, event), "target": to.public_id}
     tried = client.get(reverse("replay-new"), query)
-    assert "Replay 1 event to 1 endpoint" in pages.text_of(tried)
+    assert "Replay 1 event to 1 endpoint" in pages.words_of(tried)
     client.post(reverse("replay-new"), tried.context["hidden"])
     assert Replay.objects.get().target == to.id
 
@@ -70,7 +70,7 @@ def test_a_subscription_offers_what_failed_since() -> None:
     query = {"source": "dead_letters", "subscription": to.public_id}
     for since in ("1h", "24h", ""):
         found = client.get(reverse("replay-new"), {**query, "since": since})
-        assert "Replay 3 dead letters to 1 endpoint" in pages.text_of(found)
+        assert "Replay 3 dead letters to 1 endpoint" in pages.words_of(found)
 
 
 MANY_EVENTS = """
@@ -93,7 +93,7 @@ def test_very_many_events_are_counted_once_the_page_is_there() -> None:
 
     [link] = re.findall(r'<a class="button" href="([^"]+)"', tried)
     counted = client.get(reverse("replay-new") + html.unescape(link))
-    assert f"Replay {MANY + 1:,} events to 1 endpoint" in pages.text_of(counted)
+    assert f"Replay {MANY + 1:,} events to 1 endpoint" in pages.words_of(counted)
     client.post(reverse("replay-new"), counted.context["hidden"])
     assert Replay.objects.get().total == MANY + 1
 
@@ -104,4 +104,4 @@ def test_as_many_as_are_counted_at_once_are_counted_at_once() -> None:
         cursor.execute(MANY_EVENTS, [MANY])
     query = {"source": "events", "target": to.public_id, "since": "1h"}
     tried = pages.signed_in(Role.OPERATOR).get(reverse("replay-new"), query)
-    assert f"Replay {MANY:,} events to 1 endpoint" in pages.text_of(tried)
+    assert f"Replay {MANY:,} events to 1 endpoint" in pages.words_of(tried)

@@ -67,6 +67,7 @@ def every_page() -> dict[str, Role]:
         reverse("event-payload", args=[event.id]),
         reverse("replay-new"),
         reverse("replay-new") + "?source=dead_letters",
+        reverse("replay-new-counted") + "?source=dead_letters",
         reverse("bulk-new") + "?verb=cancel&all=1",
         reverse("debugger"),
     ]

@@ -1,0 +1,80 @@
+"""What a dry run counts, one by one: what it would send, and what it leaves out and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from dlq.console import letters
+from dlq.console.replay_form import ReplayForm
+from dlq.models.replay import ReplaySource
+from dlq.plan import Part, one_by_one
+from events.console import events, why
+from events.console.export import file_of, wants_file
+from events.console.inputs import decoded_or_none
+from events.console.live import render_again
+from events.console.named import named
+from events.console.paging import page_of
+from events.roles import Role, needs
+from events.rules.ids import Prefix
+
+TITLES = {
+    Part.SENT: "What it would send",
+    Part.DELIVERED: "Delivered already",
+    Part.GONE: "Owed to a deleted subscription",
+}
+OWN = ("token", "digest")
+"""What a form sends for itself, and not to say what it is about."""
+
+
+def query_of(posted: dict[str, str]) -> str:
+    """The form of a dry run as the query of its lists, where `before` is the place in a list."""
+    query = QueryDict(mutable=True)
+    for name, value in posted.items():
+        if value and name not in OWN:
+            query["until" if name == "before" else name] = value
+    return query.urlencode()
+
+
+@require_GET
+@needs(Role.OPERATOR)
+def counted(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """The sources behind one of a dry run's numbers; of one endpoint, if it is named."""
+    data = request.GET.copy()
+    data["before"] = data.get("until", "")
+    form = ReplayForm(data)
+    dry_run = _dry_run(data)
+    if not form.is_valid():
+        return redirect(dry_run)
+    order = form.order(token="")
+    part = Part(data["part"]) if data.get("part") in list(Part) else Part.SENT
+    found = one_by_one(order, part)
+    endpoint = decoded_or_none(Prefix.SUBSCRIPTION, data.get("endpoint", ""))
+    if endpoint and order.source == ReplaySource.DEAD_LETTERS and order.target is None:
+        found = found.filter(subscription=endpoint)
+    of_events = order.source == ReplaySource.EVENTS
+    if wants_file(request):
+        columns = events.COLUMNS if of_events else letters.COLUMNS
+        found = found.with_bytes().defer(*events.HEAVY) if of_events else found
+        return file_of(request, found, columns, name=f"replay-{part}")
+    page = page_of(request, found.defer(*events.HEAVY) if of_events else found)
+    context: dict[str, Any] = {
+        "title": TITLES[part],
+        "dry_run": dry_run,
+        "of_events": of_events,
+        "page": page,
+        "rows": why.with_outcomes(page.rows) if of_events else named(page.rows),
+    }
+    return render_again(request, "dlq/counted.html", context)
+
+
+def _dry_run(data: QueryDict) -> str:
+    """Back to where the number is, counted anew."""
+    back = data.copy()
+    for name in ("until", "after", "part", "endpoint", "export"):
+        back.pop(name, None)
+    return f"{reverse('replay-new')}?{back.urlencode()}"

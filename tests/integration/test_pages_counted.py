@@ -1,0 +1,180 @@
+"""Each number of a dry run and of a replay that is over opens the list of what it counts."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from uuid import UUID
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from dlq.models import DeadLetter, Replay
+from dlq.models.replay import ReplaySource
+from dlq.plan import Order
+from dlq.replay import start, step
+from dlq.select import Criteria
+from events import operate
+from events.console.paging import SIZE
+from events.models import Event, Subscription
+from events.roles import Role
+from events.rules.outcome import Responded
+from tests import make, pages
+
+pytestmark = pytest.mark.django_db
+
+COUNTED = re.compile(r'<a href="([^"]*/replays/new/counted/[^"]*)">([\d,]+)</a>')
+
+
+def numbers(client: Client, query: dict[str, str]) -> list[tuple[str, int]]:
+    """The links of a dry run's numbers, in the order of the page."""
+    shown = pages.text_of(client.get(reverse("replay-new"), query))
+    return [(unescape(path), int(number)) for path, number in COUNTED.findall(shown)]
+
+
+def listed(client: Client, path: str) -> list[UUID]:
+    """All that a list holds, page by page."""
+    rows: list[UUID] = []
+    while True:
+        page = client.get(path).context["page"]
+        rows += [row.id for row in page.rows]
+        if page.older is None:
+            return rows
+        path = f"{re.sub('&before=.*', '', path)}&before={page.older}"
+
+
+def run(order: Order) -> Replay:
+    row = start(order, actor=make.ACTOR)
+    while step(row.id):
+        """Until there is no more to do now."""
+    return Replay.objects.get(id=row.id)
+
+
+def letters_of(to: Subscription) -> list[UUID]:
+    found = DeadLetter.objects.open().filter(subscription=to.id)
+    return list(found.order_by("-id").values_list("id", flat=True))
+
+
+def test_of_dead_letters_what_goes_to_whom_what_arrived_and_what_is_owed_to_nobody() -> None:
+    one, two, gone = (
+        make.subscription(types=[name], max_concurrency=100) for name in ("one", "two", "gone")
+    )
+    for to, many in ((one, SIZE + 2), (two, 3), (gone, 2)):
+        make.backlog(to, many, type=to.types[0])
+    make.recorded(Responded(500))
+    arrived = letters_of(two)[0]
+    event = DeadLetter.objects.get(id=arrived).event
+    run(Order(ReplaySource.EVENTS, Criteria(ids=(event,)), token="x", target=two.id))
+    make.recorded(Responded(200))
+    operate.delete_subscription(actor=make.ACTOR, subscription=gone.id)
+    client = pages.signed_in(Role.OPERATOR)
+    found = numbers(client, {"source": "dead_letters", "rate": ""})
+    assert [number for _, number in found] == [SIZE + 4, SIZE + 2, 2, 1, 2]
+    rest = [letter for letter in letters_of(two) if letter != arrived]
+    sent = sorted([*letters_of(one), *rest], reverse=True)
+    expected = [sent, letters_of(one), rest, [arrived], letters_of(gone)]
+    assert [listed(client, path) for path, _ in found] == expected
+
+
+def test_of_events_what_goes_and_what_arrived() -> None:
+    to = make.subscription()
+    make.backlog(to, 2)
+    make.recorded(Responded(200))
+    make.dead(to, 1)
+    newest, *arrived = Event.objects.order_by("-id").values_list("id", flat=True)
+    client = pages.signed_in(Role.OPERATOR)
+    query = {"source": "events", "target": to.public_id, "since": "1h"}
+    whole, share, left = numbers(client, query)
+    assert (whole[1], share[1], left[1]) == (1, 1, 2)
+    assert listed(client, whole[0]) == listed(client, share[0]) == [newest]
+    assert listed(client, left[0]) == arrived
+    # Who asks for them again leaves none out.
+    [again, _] = numbers(client, {**query, "again": "on"})
+    assert listed(client, again[0]) == [newest, *arrived]
+    path = reverse("replay-new-counted")
+    asked = {**query, "again": "on", "part": "delivered"}
+    assert "None any more" in pages.text_of(client.get(path, asked))
+
+
+def test_letters_sent_elsewhere_are_compared_with_what_arrived_there() -> None:
+    make.dead(make.subscription(), 3)
+    letters = list(DeadLetter.objects.order_by("-id"))
+    there = make.subscription(types=["none"])
+    event = Criteria(ids=(letters[1].event,))
+    run(Order(ReplaySource.EVENTS, event, token="x", target=there.id))
+    make.recorded(Responded(200))
+    client = pages.signed_in(Role.OPERATOR)
+    whole, share, left = numbers(client, {"source": "dead_letters", "target": there.public_id})
+    assert listed(client, whole[0]) == listed(client, share[0]) == [letters[0].id, letters[2].id]
+    assert listed(client, left[0]) == [letters[1].id]
+
+
+def test_what_died_after_the_dry_run_is_in_none_of_its_lists() -> None:
+    to = make.subscription()
+    [first] = make.dead(to)
+    client = pages.signed_in(Role.OPERATOR)
+    (path, _), *_ = numbers(client, {"source": "dead_letters"})
+    make.dead(to)
+    DeadLetter.objects.exclude(id=first).update(died_at=timezone.now())
+    assert listed(client, path) == [first]
+
+
+def test_it_leads_back_to_the_dry_run_and_can_be_had_as_a_file() -> None:
+    to = make.subscription()
+    make.dead(to)
+    client = pages.signed_in(Role.OPERATOR)
+    query = {"source": "dead_letters", "subscription": to.public_id, "part": "sent"}
+    response = client.get(reverse("replay-new-counted"), query)
+    back = unescape(re.findall(r'href="(/replays/new/\?[^"]+)"', pages.text_of(response))[0])
+    assert "Replay 1 dead letter to 1 endpoint" in pages.words_of(client.get(back))
+    for source, kind in (({}, "dlq_"), ({"source": "events", "target": to.public_id}, "evt_")):
+        asked = {**query, "since": "1h", **source, "export": "jsonl"}
+        response = client.get(reverse("replay-new-counted"), asked)
+        [line] = b"".join(response.streaming_content).splitlines()
+        assert f'"id":"{kind}' in line.decode().replace(" ", "")
+
+
+def test_a_query_that_says_nothing_goes_to_the_form_and_an_unknown_part_is_what_is_sent() -> None:
+    [letter] = make.dead(make.subscription())
+    client = pages.signed_in(Role.OPERATOR)
+    path = reverse("replay-new-counted")
+    response = client.get(path, {"source": "events", "since": "soon"})
+    assert response.status_code == 302
+    assert "Write 15m, 2h or 7d" in pages.text_of(client.get(response["Location"]))
+    assert listed(client, f"{path}?source=dead_letters&part=none&endpoint=sub_no") == [letter]
+
+
+def test_what_others_dealt_with_meanwhile_is_told_of_a_replay_that_is_over() -> None:
+    to = make.subscription()
+    make.dead(to, 4)
+    client = pages.signed_in(Role.OPERATOR)
+    criteria = Criteria(subscription=to.id)
+    job = start(Order(ReplaySource.DEAD_LETTERS, criteria, token="t"), actor=make.ACTOR)
+    first = DeadLetter.objects.earliest("id")
+    client.post(reverse("dead-letter-discard", args=[first.id]))
+    while step(job.id):
+        """Until it is done."""
+    shown = client.get(reverse("replay", args=[job.id]))
+    assert "Settled by others 1 replayed, discarded or delivered" in pages.words_of(shown)
+    [met] = re.findall(r'href="(/dead-letters/all/\?[^"]+)">1</a>', pages.text_of(shown))
+    assert first.id in listed(client, unescape(met))
+    assert len(listed(client, unescape(met))) == 4
+
+
+def test_a_replay_of_events_leads_to_the_log_and_one_of_picked_ones_to_no_list() -> None:
+    to = make.subscription(types=["none"])
+    make.published(make.event(), make.event())
+    events = list(Event.objects.order_by("id"))
+    picked = Criteria(ids=tuple(event.id for event in events))
+    client = pages.signed_in(Role.VIEWER)
+    for criteria, link in ((Criteria(type="order.paid"), True), (picked, False)):
+        order = Order(ReplaySource.EVENTS, criteria, token=str(link), target=to.id, again=True)
+        job = start(order, actor=make.ACTOR)
+        Replay.objects.filter(id=job.id).update(total=5)
+        while step(job.id):
+            """Until it is done."""
+        shown = client.get(reverse("replay", args=[job.id]))
+        assert "Settled by others 3 delivered meanwhile, or expired" in pages.words_of(shown)
+        assert ('href="/events/?' in pages.text_of(shown)) is link
