@@ -92,7 +92,7 @@ def one_by_one(order: Order, part: Part) -> QuerySet[Any]:
         return every.none()
     if order.target is not None:
         return select.delivered(every, event=select.event_of(order.source), target=order.target)
-    return select.with_subscription(select.delivered_since(every))
+    return select.with_subscription(select.delivered_since(select.dead_letters(order.criteria)))
 
 
 def takes_long(order: Order) -> bool:

@@ -51,9 +51,10 @@ def counted(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     if not form.is_valid():
         return redirect(dry_run)
     order = form.order(token="")
-    part = Part(data["part"]) if data.get("part") in list(Part) else Part.SENT
-    found = one_by_one(order, part)
-    endpoint = decoded_or_none(Prefix.SUBSCRIPTION, data.get("endpoint", ""))
+    named_part = request.GET.get("part", "")
+    part = Part(named_part) if named_part in list(Part) else Part.SENT
+    found: Any = one_by_one(order, part)
+    endpoint = decoded_or_none(Prefix.SUBSCRIPTION, request.GET.get("endpoint", ""))
     if endpoint and order.source == ReplaySource.DEAD_LETTERS and order.target is None:
         found = found.filter(subscription=endpoint)
     of_events = order.source == ReplaySource.EVENTS
