@@ -22,9 +22,15 @@ class Engine:
         )
         self.window = Window(worker=worker, size=size, transport=self.transport)
 
-    def run(self, *, seconds: float = 10.0, stopping: Callable[[], bool] = lambda: False) -> int:
+    def run(
+        self,
+        *,
+        seconds: float = 10.0,
+        stopping: Callable[[], bool] = lambda: False,
+        over: Callable[[], bool] = lambda: False,
+    ) -> int:
         """Delivers what is due; gives the number sent."""
-        return self.runner.run(self.window.run(seconds=seconds, stopping=stopping))
+        return self.runner.run(self.window.run(seconds=seconds, stopping=stopping, over=over))
 
     def close(self) -> None:
         self.runner.close()

@@ -10,6 +10,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import uvloop
@@ -80,18 +81,20 @@ _engine: _Engine | None = None
 _making = threading.Lock()
 
 
-def pump(*, beats: bool = True) -> int:
+def pump(*, beats: bool = True, over: Callable[[], bool] = lambda: False) -> int:
     """Delivers what is due until nothing is, or for PUMP seconds; gives the number sent.
 
+    It lasts longer while sends hang, for which it would else wait with nothing claimed meanwhile.
     A second call in the same process while one runs returns at once, and so does a call in a
     process that is not fit to send. `beats`: whether it writes the heartbeat of its process.
+    After `over()` it claims no more.
     """
     engine = _this_process()
     engine.heard += 1
     if not engine.lock.acquire(blocking=False):
         return 0
     try:
-        return engine.runner.run(_run(engine, beats=beats)) if _is_fit(engine) else 0
+        return engine.runner.run(_run(engine, beats=beats, over=over)) if _is_fit(engine) else 0
     finally:
         engine.turned = None
         engine.lock.release()
@@ -234,13 +237,20 @@ def _make_engine() -> _Engine:
     )
 
 
-async def _run(engine: _Engine, *, beats: bool) -> int:
+def _is_out(engine: _Engine) -> bool:
+    """Unfit meanwhile, or left behind by a Celery worker that was killed."""
+    return bool(engine.unfit) or (engine.parent is not None and os.getppid() != engine.parent)
+
+
+async def _run(engine: _Engine, *, beats: bool, over: Callable[[], bool]) -> int:
     engine.turned = time.monotonic()
     beside = [asyncio.create_task(_turn(engine))]
     if beats:
         beside.append(asyncio.create_task(_beat(engine)))
     try:
-        return await engine.window.run(seconds=PUMP, stopping=stopping)
+        return await engine.window.run(
+            seconds=PUMP, stopping=stopping, over=lambda: _is_out(engine) or over()
+        )
     finally:
         for task in beside:
             task.cancel()

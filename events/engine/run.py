@@ -54,7 +54,8 @@ EMPTY = 10
 
 PATIENT = 1.0
 """Seconds after which a send that has no answer yet gives its place to another: it costs memory
-and a socket, and endpoints that hang must not hold the window of all others."""
+and a socket, and endpoints that hang must not hold the window of all others. No window waits for
+such a send with nothing claimed meanwhile."""
 
 STRETCH = 4
 """How many times its size a window holds, with the sends that gave their places away."""
@@ -91,6 +92,7 @@ class Window:
         self._sending: dict[asyncio.Task[None], float] = {}
         self._finished: list[Result] = []
         self._unrecorded = 0
+        self._sent = 0
         self._moved = asyncio.Event()
 
     @property
@@ -109,35 +111,65 @@ class Window:
         most = STRETCH * self._size
         self._most = sends_at_most(found, in_flight=self.in_flight, most=most)
 
-    async def run(self, *, seconds: float, stopping: Callable[[], bool]) -> int:
-        """Delivers what is due for at most `seconds`, or until nothing is; gives the number sent.
+    async def run(
+        self,
+        *,
+        seconds: float,
+        stopping: Callable[[], bool],
+        over: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Delivers what is due until nothing is; gives the number sent.
 
-        After that, after `stopping()` and while Postgres cannot be reached it claims no more; it
-        finishes and records what is in flight before it returns.
+        After `seconds`, and when Postgres cannot be reached, it ends as soon as no send hangs.
+        After `over()` or `stopping()` it claims no more. It finishes and records what is in flight
+        before it returns; after a stop that is bounded.
         """
         if connection.in_atomic_block:
             raise RuntimeError("a window was started while a transaction is open")
-        ends, sent, empty = time.monotonic() + seconds, 0, 0
-        closing = asyncio.Event()
+        before, closing = self._sent, asyncio.Event()
         recorder = asyncio.create_task(self._record(closing))
+
+        def ended() -> bool:
+            return stopping() or over() or recorder.done()
+
         try:
-            while time.monotonic() < ends and not stopping() and not recorder.done():
-                taken = await self._refill(stopping)
-                sent += taken
-                # What is not recorded yet holds its lane's places.
-                empty = 0 if taken or self._sending or self._unrecorded else empty + 1
-                if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
+            while not ended():
+                wait = 0.0
+                try:
+                    await self._deliver_due(seconds, stopping, ended)
+                except (OperationalError, InterfaceError) as error:
+                    log.warning("claiming stopped: %s", error)
+                    await self._in(self._claiming, lambda: connection.close())  # noqa: PLW0108 - its own
+                    wait = PATIENT
+                if await self._rests():
                     break
-                await asyncio.sleep(BATCHING if taken else LINGER)
-        except (OperationalError, InterfaceError) as error:
-            log.warning("claiming stopped: %s", error)
-            await self._in(self._claiming, lambda: connection.close())  # noqa: PLW0108 - its own
+                await asyncio.sleep(wait)
         finally:
             await self._finish(stopping)
             closing.set()
             self._moved.set()
             await recorder
-        return sent
+        return self._sent - before
+
+    async def _deliver_due(
+        self, seconds: float, stopping: Callable[[], bool], ended: Callable[[], bool]
+    ) -> None:
+        """Claims and sends until nothing is due or in flight, or the seconds are over."""
+        ends, empty = time.monotonic() + seconds, 0
+        while time.monotonic() < ends and not ended():
+            taken = await self._refill(stopping)
+            # What is not recorded yet holds its lane's places.
+            empty = 0 if taken or self._sending or self._unrecorded else empty + 1
+            if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
+                break
+            await asyncio.sleep(BATCHING if taken else LINGER)
+
+    async def _rests(self) -> bool:
+        """Whether what is in flight has ended; waits for it, unless a send hangs."""
+        young = time.monotonic() - PATIENT
+        if self._sending and min(self._sending.values()) > young:
+            await asyncio.wait(set(self._sending), timeout=PATIENT)
+        return not self._sending
 
     async def _finish(self, stopping: Callable[[], bool]) -> None:
         """Waits for what is in flight; after a stop no longer than it may take."""
@@ -161,6 +193,7 @@ class Window:
             task = asyncio.create_task(self._deliver(one, since))
             self._sending[task] = since
             task.add_done_callback(self._done)
+        self._sent += len(claims)
         return len(claims)
 
     @staticmethod

@@ -63,6 +63,7 @@ class Dispatcher:
         self._asked = self._beaten = self._failed = self._unheard = 0.0
         self._ears = Ears()
         self._failures = 0
+        self._workers_deliver = False
         self._own: threading.Thread | None = None
 
     @property
@@ -80,7 +81,8 @@ class Dispatcher:
             self._beat(now)
         doing = [one.doing for one in workers]
         due = due_lanes(most=max(1, len(doing)))
-        self._unheard = self._unheard or now if due and "pumping" not in doing else 0.0
+        self._workers_deliver = "pumping" in doing
+        self._unheard = self._unheard or now if due and not self._workers_deliver else 0.0
         if due and now - self._asked >= ASK:
             self._asked = now
             self._ask(due)
@@ -121,8 +123,19 @@ class Dispatcher:
 
     def _pump_here(self) -> None:
         if self._own is None or not self._own.is_alive():
-            self._own = threading.Thread(target=_pump, name="pump", daemon=True)
+            self._own = threading.Thread(target=self._pump, name="pump", daemon=True)
             self._own.start()
+
+    def _is_spare(self) -> bool:
+        """Whether workers deliver again."""
+        return self._workers_deliver and not self.alone
+
+    def _pump(self) -> None:
+        try:
+            pump.pump(beats=False, over=self._is_spare)
+        finally:
+            # A thread that ends does not give its connection back to the pool.
+            connection.close()
 
     def _start(self, name: str) -> None:
         if name not in self._running or self._running[name].done():
@@ -147,14 +160,6 @@ def _run(name: str) -> None:
         log.exception("the job %s failed", name)
     finally:
         # Back to the pool, which has fewer connections than there are threads.
-        connection.close()
-
-
-def _pump() -> None:
-    try:
-        pump.pump(beats=False)
-    finally:
-        # A thread that ends does not give its connection back to the pool.
         connection.close()
 
 
