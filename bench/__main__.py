@@ -1,7 +1,7 @@
 """Runs the suite on a stack of its own and prints what it did beside what was possible.
 
 Nothing here is asserted: machines differ. The ratio to a ceiling measured in the same run is what
-can be compared from one run to the next. Every phase is bounded; all take seven minutes.
+can be compared from one run to the next. Every phase is bounded; all take nine minutes.
 `make bench ARGS="deliveries isolation"` runs these two.
 """
 

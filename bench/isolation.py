@@ -10,7 +10,7 @@ from bench.measure import Line, compared, load, received, wait_for
 from bench.stack import Stack
 
 GOOD, BAD = 900, 100
-TURNS = 3
+TURNS = 5
 HEAP = 500_000
 RATES = (50, 200)
 SPAN = 10.0

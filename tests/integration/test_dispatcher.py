@@ -12,7 +12,10 @@ from django.db import connection
 from pytest_django import Settings
 
 from events.engine import pump
+from events.heartbeat import beat
 from events.management.commands.dispatch import Dispatcher
+from events.models import OwedDelivery
+from events.models.process import Role
 from tests import make
 from tests.receiver import Receiver
 
@@ -102,3 +105,21 @@ def test_a_stop_waits_for_the_sends_of_its_own_pump(
     receiver.release()
     assert dispatcher.close()
     assert make.delivery(delivery).state == "delivered"
+
+
+def test_its_own_pump_claims_no_more_once_workers_deliver(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    monkeypatch.setattr(pump, "CHECKED", -1.0)
+    settings.REDRIVE_JOBS = {"events.roll": 60.0}
+    make.backlog(make.subscription(receiver.url("/hold"), max_concurrency=1), 2)
+    dispatcher = Dispatcher()
+    dispatcher._pump_here()
+    assert dispatcher._own is not None
+    receiver.wait(1)
+    beat("other", Role.WORKER, doing="pumping", load={})
+    dispatcher.tick()
+    receiver.release()
+    dispatcher._own.join(timeout=10)
+    assert (len(receiver.requests), OwedDelivery.objects.count()) == (1, 1)
+    assert dispatcher.close()

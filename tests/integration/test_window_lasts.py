@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connection
 
-from events.engine import run
+from events.engine import pump, run
 from events.models import OwedDelivery
 from tests import make
 from tests.engine import Engine
@@ -76,6 +76,29 @@ def test_nothing_is_claimed_once_it_is_over(engine: Engine, receiver: Receiver) 
     running.start()
     receiver.wait(1)
     over.set()
+    receiver.release()
+    running.join(timeout=10)
+    assert (len(receiver.requests), OwedDelivery.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize(("name", "value"), [("unfit", "its clock is wrong"), ("parent", -1)])
+def test_a_pump_whose_process_is_out_claims_no_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    """Found unfit meanwhile, or left behind by its Celery worker."""
+    monkeypatch.setattr(pump, "CHECKED", -1.0)
+    make.backlog(make.subscription(receiver.url("/hold"), max_concurrency=1), 2)
+
+    def pumps() -> None:
+        try:
+            pump.pump(beats=False)
+        finally:
+            connection.close()
+
+    running = threading.Thread(target=pumps)
+    running.start()
+    receiver.wait(1)
+    monkeypatch.setattr(pump._this_process(), name, value)
     receiver.release()
     running.join(timeout=10)
     assert (len(receiver.requests), OwedDelivery.objects.count()) == (1, 1)
