@@ -158,3 +158,10 @@ def test_nothing_untrusted_becomes_markup() -> None:
         shown = pages.text_of(client.get(path))
         assert "<script>alert" not in shown, path
         assert "<img src=x" not in shown, path
+
+
+def test_the_states_of_an_event_read_as_everywhere() -> None:
+    make.backlog(make.subscription(), 1)
+    make.claims()
+    shown = pages.words_of(pages.signed_in(Role.VIEWER).get(reverse("events")))
+    assert "1 in flight" in shown
