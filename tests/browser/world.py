@@ -65,10 +65,11 @@ class World:
     @property
     def operator_pages(self) -> Sequence[str]:
         amend = f"/dead-letters/{self.dead}/amend/"
-        dry_run = f"/replays/new/?source=dead_letters&subscription={self.failing}"
+        query = f"?source=dead_letters&subscription={self.failing}"
         return [
             "/replays/new/",
-            dry_run,
+            f"/replays/new/{query}",
+            f"/replays/new/counted/{query}",
             "/deliveries/bulk/?verb=cancel&all=1",
             f"/dead-letters/discard/?subscription={self.failing}",
             "/debugger/",
