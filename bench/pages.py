@@ -31,6 +31,7 @@ PLAIN = (
     *("/search/?q=seeded", "/replays/new/", "/replays/new/?source=dead_letters"),
     *("/replays/new/?source=dead_letters&since=24h", "/dead-letters/discard/"),
     "/replays/new/?source=dead_letters&type=order.paid",
+    *(f"/replays/new/counted/?source=dead_letters&part={part}" for part in ("sent", "delivered")),
 )
 FOUND_ON = {
     "/events/": r"/events/evt_\w+/",
@@ -69,6 +70,8 @@ class Visitor:
             letters = "/replays/new/?source=dead_letters"
             yield from (f"{letters}&group={group[1]}", f"{letters}&subscription={to[1]}")
             yield from (f"{letters}&since=1h", f"{letters}&target={to[1]}")
+            sent = letters.replace("new/", "new/counted/")
+            yield from (f"{sent}&target={to[1]}", f"{sent}&target={to[1]}&part=delivered")
             yield from (
                 f"/replays/new/?source=events&target={to[1]}&since={ago}" for ago in ("1h", "24h")
             )
