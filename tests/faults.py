@@ -100,6 +100,23 @@ def kill_session() -> None:
     _kill(connection.connection.info.backend_pid)
 
 
+def kill_other_sessions() -> None:
+    """Ends all sessions of the product but this thread's."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name = 'redrive' AND pid <> pg_backend_pid()"
+        )
+
+
+def alone(work: Callable[[], T]) -> T:
+    """In a thread that gives its connection back."""
+    try:
+        return work()
+    finally:
+        connection.close()
+
+
 def _kill(pid: int) -> None:
     with psycopg.connect(conninfo(), autocommit=True) as other:
         other.execute(KILL, [pid])

@@ -16,11 +16,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 from urllib.request import urlopen
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -35,14 +33,12 @@ from events.models.process import OUT, Role
 from events.rules.fitness import HANDLES_LEFT, Vitals
 from tests import make
 from tests.engine import Engine
-from tests.faults import kill_session
+from tests.faults import alone, kill_session
 from tests.lane import close_thread
 from tests.receiver import Receiver
 from tests.servers import TEST_DATABASE, _free_port, servers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = os.environ | servers.environment() | {"DATABASE_URL": servers.database_url(TEST_DATABASE)}
@@ -160,14 +156,6 @@ def new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     made.runner.close()
     close_thread(made.window._claiming)
     close_thread(made.window._recording)
-
-
-def alone(work: Callable[[], T]) -> T:
-    """In a thread that gives its connection back."""
-    try:
-        return work()
-    finally:
-        connection.close()
 
 
 @pytest.mark.usefixtures("new_process")

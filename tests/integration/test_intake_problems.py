@@ -15,6 +15,7 @@ from django.utils import timezone
 from events.models import Event, LoadLevel
 from events.wire import Limits
 from tests import make
+from tests.faults import kill_other_sessions
 from tests.lane import Lane, call
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
@@ -222,11 +223,7 @@ def test_a_client_that_hangs_up_while_it_sends_stores_nothing(lane: Lane) -> Non
 
 def test_an_unreachable_database_is_503_and_the_lane_heals(lane: Lane) -> None:
     lane.post({"type": "t"})
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'redrive' AND pid <> pg_backend_pid()"
-        )
+    kill_other_sessions()
     answers = [lane.post({"type": "t"}) for _ in range(10)]
     refused = [answer for answer in answers if answer.status != 202]
     assert refused

@@ -14,7 +14,7 @@ from django.utils import timezone
 from dlq.models import DeadLetter, Replay
 from dlq.models.replay import ReplaySource
 from dlq.plan import Order
-from dlq.replay import start, step
+from dlq.replay import start
 from dlq.select import Criteria
 from events import operate
 from events.console.paging import SIZE
@@ -22,6 +22,8 @@ from events.models import Event, Subscription
 from events.roles import Role
 from events.rules.outcome import Responded
 from tests import make, pages
+from tests.integration.test_dlq_delivered import run
+from tests.integration.test_left_out import run as finish
 
 pytestmark = pytest.mark.django_db
 
@@ -43,13 +45,6 @@ def listed(client: Client, path: str) -> list[UUID]:
         if page.older is None:
             return rows
         path = f"{re.sub('&before=.*', '', path)}&before={page.older}"
-
-
-def run(order: Order) -> Replay:
-    row = start(order, actor=make.ACTOR)
-    while step(row.id):
-        """Until there is no more to do now."""
-    return Replay.objects.get(id=row.id)
 
 
 def letters_of(to: Subscription) -> list[UUID]:
@@ -154,8 +149,7 @@ def test_what_others_dealt_with_meanwhile_is_told_of_a_replay_that_is_over() -> 
     job = start(Order(ReplaySource.DEAD_LETTERS, criteria, token="t"), actor=make.ACTOR)
     first = DeadLetter.objects.earliest("id")
     client.post(reverse("dead-letter-discard", args=[first.id]))
-    while step(job.id):
-        """Until it is done."""
+    finish(job)
     shown = client.get(reverse("replay", args=[job.id]))
     assert "Settled by others 1 replayed, discarded or delivered" in pages.words_of(shown)
     [met] = re.findall(r'href="(/dead-letters/all/\?[^"]+)">1</a>', pages.text_of(shown))
@@ -173,8 +167,7 @@ def test_a_replay_of_events_leads_to_the_log_and_one_of_picked_ones_to_no_list()
         order = Order(ReplaySource.EVENTS, criteria, token=str(link), target=to.id, again=True)
         job = start(order, actor=make.ACTOR)
         Replay.objects.filter(id=job.id).update(total=5)
-        while step(job.id):
-            """Until it is done."""
+        finish(job)
         shown = client.get(reverse("replay", args=[job.id]))
         assert "Settled by others 3 delivered meanwhile, or expired" in pages.words_of(shown)
         assert ('href="/events/?' in pages.text_of(shown)) is link

@@ -20,6 +20,7 @@ from events.models import Attempt, Lane, OwedDelivery, Secret, Subscription
 from events.vault import encrypt
 from tests import make
 from tests.engine import Engine
+from tests.faults import kill_other_sessions
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("lawful")
@@ -327,11 +328,7 @@ def test_a_window_whose_session_is_killed_ends_and_the_next_one_goes_on(
     running = threading.Thread(target=engine.run)
     running.start()
     receiver.wait(3)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE application_name = 'redrive' AND pid <> pg_backend_pid()"
-        )
+    kill_other_sessions()
     receiver.release()
     running.join()
     # Its own two threads each find out once that their connection is dead.
