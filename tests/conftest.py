@@ -27,13 +27,13 @@ django.setup()
 # Where nothing was collected yet, config.asgi warns that there are no files to serve.
 settings.STATIC_ROOT.mkdir(exist_ok=True)
 
-from events import load, matching
-from events.engine import retention
+from events import heartbeat, load, matching
+from events.engine import pump, retention
 from events.keys import keyring
 from tests import laws, make
 from tests.clean import clean_database
 from tests.engine import Engine
-from tests.lane import Lane
+from tests.lane import Lane, close_thread
 from tests.receiver import Receiver
 
 
@@ -70,6 +70,7 @@ def _forget() -> Iterator[None]:
     matching._current = None
     load._known = None
     keyring._known.clear()
+    heartbeat._left.clear()
 
 
 @pytest.fixture
@@ -93,6 +94,17 @@ def engine(transactional_db: None) -> Iterator[Engine]:
     found = Engine()
     yield found
     found.close()
+
+
+@pytest.fixture
+def new_process(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The pump of a process that has not looked at its clock and has no session so far."""
+    monkeypatch.setattr(pump, "_engine", None)
+    yield
+    made = pump._this_process()
+    made.runner.close()
+    close_thread(made.window._claiming)
+    close_thread(made.window._recording)
 
 
 @pytest.fixture

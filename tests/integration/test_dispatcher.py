@@ -33,6 +33,7 @@ def sessions() -> int:
     return int(many)
 
 
+@pytest.mark.usefixtures("new_process")
 def test_each_pump_of_its_own_gives_its_connection_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pump, "CHECKED", -1.0)
     dispatcher = Dispatcher()
@@ -91,6 +92,7 @@ def test_every_job_gives_its_connection_back(settings: Settings) -> None:
     assert dispatcher.close()
 
 
+@pytest.mark.usefixtures("new_process")
 def test_a_stop_waits_for_the_sends_of_its_own_pump(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_stop_waits_for_the_sends_of_its_own_pump(
     assert make.delivery(delivery).state == "delivered"
 
 
+@pytest.mark.usefixtures("new_process")
 def test_its_own_pump_claims_no_more_once_workers_deliver(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:

@@ -34,7 +34,6 @@ from events.rules.fitness import HANDLES_LEFT, Vitals
 from tests import make
 from tests.engine import Engine
 from tests.faults import alone, kill_session
-from tests.lane import close_thread
 from tests.receiver import Receiver
 from tests.servers import TEST_DATABASE, _free_port, servers
 
@@ -145,17 +144,6 @@ def test_a_process_is_back_in_rotation_without_being_asked_to_send() -> None:
     with handles(HANDLES_LEFT - 5):
         assert pump.told()[0].startswith(OUT)
     assert pump.told()[0] == "idle"
-
-
-@pytest.fixture
-def new_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The engine of a process that has not looked at its clock so far."""
-    monkeypatch.setattr(pump, "_engine", None)
-    yield
-    made = pump._this_process()
-    made.runner.close()
-    close_thread(made.window._claiming)
-    close_thread(made.window._recording)
 
 
 @pytest.mark.usefixtures("new_process")

@@ -73,6 +73,7 @@ def test_nothing_is_claimed_once_it_is_over(engine: Engine, receiver: Receiver) 
     assert (len(receiver.requests), OwedDelivery.objects.count()) == (1, 1)
 
 
+@pytest.mark.usefixtures("new_process")
 @pytest.mark.parametrize(("name", "value"), [("unfit", "its clock is wrong"), ("parent", -1)])
 def test_a_pump_whose_process_is_out_claims_no_more(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, name: str, value: object
