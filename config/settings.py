@@ -205,13 +205,13 @@ def _database(url: str) -> dict[str, Any]:
             "connect_timeout": 2,
             # A host that vanishes closes nothing: without these, whoever waits for it waits for
             # a quarter of an hour.
-            "keepalives": 1,
             "keepalives_idle": 5,
             "keepalives_interval": 2,
             "keepalives_count": 2,
             "tcp_user_timeout": 8_000,
             "application_name": "redrive",
-            # Statements of the hot path are prepared; planning them anew costs more than they do.
+            # Django's own cursors prepare nothing; without a threshold nobody could.
+            "prepare_threshold": 5,
             "options": (
                 "-c plan_cache_mode=force_generic_plan -c lock_timeout=5s "
                 "-c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"

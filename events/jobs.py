@@ -25,7 +25,7 @@ RETURNING name
 def start_due(every: Mapping[str, float]) -> list[str]:
     """The jobs that this caller has to run now; `every` gives the seconds between two starts."""
     values = {"names": list(every), "every": list(every.values())}
-    return [row.name for row in statements.rows(START, values)]
+    return [row.name for row in statements.rows(START, values, prepare=True)]
 
 
 def state_of(name: str) -> dict[str, Any]:

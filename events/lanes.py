@@ -43,9 +43,10 @@ TOKENS = """CASE WHEN s.rate_limit IS NULL THEN 1000000
              ELSE least(greatest(s.rate_limit * 0.4, 1), lane.tokens + s.rate_limit * extract(
                  epoch FROM now() - coalesce(lane.tokens_at, now() - interval '1 hour'))) END"""
 
-# Walks owed_in_flight.
+# Of the lane that was walked to: named so, it is not counted for those that were not. Walks
+# owed_in_flight.
 IN_FLIGHT = """(SELECT count(*) FROM events_owed AS o
-     WHERE o.subscription_id = lane.subscription_id AND o.state = 'in_flight')"""
+     WHERE o.subscription_id = walk.subscription_id AND o.state = 'in_flight')"""
 
 LOOK = 64
 """How many due rows of an ordered lane are looked at beside those that are wanted. If they are

@@ -193,7 +193,7 @@ def publish(
         with transaction.atomic():
             if guard is not None:
                 _pass(guard, events[0].id, identity_ttl)
-            found = statements.rows(PUBLISH, values)
+            found = statements.rows(PUBLISH, values, prepare=True)
         epoch = found[0].epoch
         if epoch == matcher.epoch:
             known = {row.key: row for row in found}

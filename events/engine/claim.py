@@ -68,7 +68,8 @@ class Claimed:
 # hold, and whoever is just recording one of them may be waiting for that gate. For the same reason
 # what is in flight is counted by a function, which looks anew once the gate is held: without it
 # a lane could go over its cap by what another claim has taken meanwhile. What our snapshot has in
-# flight counts too: whoever recorded it since may have disabled the subscription with it.
+# flight counts too: whoever recorded it since may have disabled the subscription with it. A lane
+# that has no place or no token by our snapshot is not held at all: that would write to its row.
 # The lease of a dead probe does not count, or the next probe would have to wait for it. A lane's
 # turn counts what it has in flight already, and equal turns are drawn by lot: with a full window
 # the lanes that are walked first would get every place that comes free.
@@ -78,18 +79,19 @@ WITH RECURSIVE {lanes.WALK}, gate AS MATERIALIZED (
         s.timeout, s.version,
         CASE WHEN s.ordered THEN {lanes.LOOK} ELSE 0 END AS look,
         CASE WHEN lane.state = 'closed' THEN {lanes.CAP} END AS cap,
-        {lanes.TOKENS} AS tokens_now
+        {lanes.TOKENS} AS tokens_now, {lanes.IN_FLIGHT} AS seen
     FROM walk
     JOIN events_lane AS lane USING (subscription_id)
     JOIN events_subscription AS s ON s.id = walk.subscription_id
-    WHERE {lanes.OPEN}
+    WHERE {lanes.OPEN} AND {lanes.TOKENS} >= 1
+      AND (lane.state <> 'closed' OR {lanes.IN_FLIGHT} < {lanes.CAP})
     FOR NO KEY UPDATE OF lane SKIP LOCKED
 ), quota AS MATERIALIZED (
     SELECT lane.*, used.n AS used,
         least(CASE WHEN lane.state = 'closed' THEN lane.cap - used.n ELSE 1 END,
               floor(lane.tokens_now)::int, %(want)s) AS n
     FROM gate AS lane CROSS JOIN LATERAL (
-        SELECT greatest({lanes.IN_FLIGHT}, events_in_flight(lane.subscription_id))) AS used(n)
+        SELECT greatest(lane.seen, events_in_flight(lane.subscription_id))) AS used(n)
 ), due AS (
     SELECT ready.id, quota.subscription_id, quota.state, quota.timeout, quota.version,
         quota.opened_times,
@@ -177,7 +179,7 @@ def claim(*, want: int, cursor: UUID, worker: str, lease: UUID) -> Claimed:
         "probe_grace": PROBE_GRACE,
     }
     with transaction.atomic():
-        rows = statements.rows(CLAIM, values)
+        rows = statements.rows(CLAIM, values, prepare=True)
     seen_last = rows[0].walked < LANES_AT_ONCE
     return Claimed(
         claims=[_claim(row, lease) for row in rows if row.delivery is not None],

@@ -25,4 +25,4 @@ SELECT count(*) AS lanes FROM (
 
 def due_lanes(*, most: int) -> int:
     """How many lanes have a delivery that may be sent now, counted up to `most`."""
-    return int(statements.rows(DUE, {**lanes.ALL, "most": most})[0].lanes)
+    return int(statements.rows(DUE, {**lanes.ALL, "most": most}, prepare=True)[0].lanes)

@@ -105,7 +105,7 @@ def record(results: Sequence[Result], *, worker: str) -> None:
     """Writes a batch of finished sends; a delivery whose lease passed on keeps its new owner."""
     with transaction.atomic():
         batch = _encode([_row(result) for result in results]).decode()
-        rows = statements.rows(RECORD, {"results": batch, "worker": worker})
+        rows = statements.rows(RECORD, {"results": batch, "worker": worker}, prepare=True)
         # With its lease: a batch may hold a late result beside the one of the new owner.
         kept = {(row.id, row.lease) for row in rows}
         held = [one for one in results if (one.claim.delivery, one.claim.lease) in kept]

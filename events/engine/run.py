@@ -10,33 +10,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
-from uuid import UUID
 
 from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
 
 from events import load
 from events.engine.claim import Claim, claim
 from events.engine.destinations import Destinations
 from events.engine.due import due_lanes
 from events.engine.envelope import shown, wrap
+from events.engine.judged import judged
 from events.engine.record import Result
 from events.engine.rescue import give_back, strike
 from events.engine.safely import record_safely
-from events.engine.transport import Sent, Transport
+from events.engine.transport import Transport
 from events.lanes import FIRST
-from events.rules import ids
 from events.rules.fitness import Vitals, sends_at_most
-from events.rules.ids import Prefix
 from events.rules.load import Step
-from events.rules.outcome import label
-from events.rules.verdict import Delivered, Policy, judge
+from events.rules.verdict import Delivered
 from events.uuids import new_uuid
 
 T = TypeVar("T")
@@ -47,15 +43,19 @@ FRESH = 2.0
 """Seconds after a claim in which its send may start: a pause holds from then on."""
 
 LINGER = 0.01
-"""Seconds until an empty claim is tried again while sends are under way."""
+"""Seconds until an empty claim is tried again while nothing is in flight."""
+
+LOOKS = 0.04
+"""Seconds until an empty claim is tried again while sends are under way, if none of them is
+recorded before: no hint is heard meanwhile."""
 
 EMPTY = 10
 """Empty claims in a row after which due work is left to the workers that hold its lanes."""
 
-PATIENT = 1.0
+PATIENT = 0.25
 """Seconds after which a send that has no answer yet gives its place to another: it costs memory
-and a socket, and endpoints that hang must not hold the window of all others. No window waits for
-such a send with nothing claimed meanwhile."""
+and a socket, and endpoints that are slow or hang must not hold the window of all others. No window
+waits for such a send with nothing claimed meanwhile."""
 
 STRETCH = 4
 """How many times its size a window holds, with the sends that gave their places away."""
@@ -94,6 +94,7 @@ class Window:
         self._unrecorded = 0
         self._sent = 0
         self._moved = asyncio.Event()
+        self._recorded = asyncio.Event()
 
     @property
     def in_flight(self) -> int:
@@ -157,12 +158,21 @@ class Window:
         """Claims and sends until nothing is due or in flight, or the seconds are over."""
         ends, empty = time.monotonic() + seconds, 0
         while time.monotonic() < ends and not ended():
+            self._recorded.clear()
             taken = await self._refill(stopping)
             # What is not recorded yet holds its lane's places.
             empty = 0 if taken or self._sending or self._unrecorded else empty + 1
             if empty and (empty == EMPTY or not await self._in(self._claiming, self._due)):
                 break
-            await asyncio.sleep(BATCHING if taken else LINGER)
+            if not taken:
+                await self._until_recorded(LINGER if empty else LOOKS)
+            await asyncio.sleep(BATCHING)
+
+    async def _until_recorded(self, seconds: float) -> None:
+        """Whatever is recorded may have made room in a lane that was at its cap."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._recorded.wait()
 
     async def _rests(self) -> bool:
         """Whether what is in flight has ended; waits for it, unless a send hangs."""
@@ -236,7 +246,7 @@ class Window:
         request = wrap(claimed, claimed.event, to, attempt=attempt, timestamp=timestamp)
         sent = await self._transport.send(request)
         sent.request_headers = shown(request, to)
-        result = _judged(attempt, claimed, sent, to.policy)
+        result = judged(attempt, claimed, sent, to.policy)
         if isinstance(result.verdict, Delivered) and not self._bodies:
             sent.response_body = b""
         self._finished.append(result)
@@ -258,31 +268,9 @@ class Window:
                 await self._in(self._recording, partial(record_safely, batch, self._worker))
                 self._unrecorded -= len(batch)
                 self._moved.set()
+                self._recorded.set()
 
     @staticmethod
     async def _in(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         """Runs blocking work in the thread that has its connection."""
         return await asyncio.get_running_loop().run_in_executor(thread, work)
-
-
-def _judged(attempt: UUID, claimed: Claim, sent: Sent, policy: Policy) -> Result:
-    now = timezone.now()
-    dice = random.random()  # noqa: S311 - spreads retries, guards nothing
-    verdict = judge(sent.outcome, policy, attempts=claimed.attempts + 1, now=now, jitter=dice)
-    result = Result(attempt, claimed, sent, verdict, now)
-    # A line for each success costs at 5,000 a second: REDRIVE_LOG_LEVEL=DEBUG gives it.
-    level = logging.DEBUG if isinstance(verdict, Delivered) else logging.INFO
-    if log.isEnabledFor(level):
-        _log(level, result)
-    return result
-
-
-def _log(level: int, result: Result) -> None:
-    fields = {
-        "delivery": ids.encode(Prefix.DELIVERY, result.claim.delivery),
-        "subscription": ids.encode(Prefix.SUBSCRIPTION, result.claim.subscription),
-        "outcome": label(result.sent.outcome),
-        "verdict": type(result.verdict).__name__,
-        "milliseconds": result.sent.total_ms,
-    }
-    log.log(level, "attempt", extra=fields)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from events import operate
@@ -296,6 +298,25 @@ def test_a_lane_at_its_cap_is_no_work() -> None:
     assert due_lanes(most=5) == 1
     take()
     assert due_lanes(most=5) == 0
+
+
+@pytest.mark.parametrize("limit", [{"max_concurrency": 2}, {"rate_limit": 5.0}])
+def test_a_lane_that_has_no_place_or_no_token_is_not_written_to(limit: dict[str, Any]) -> None:
+    """Each claim that held it would write a mark to its row, many times a second."""
+    to = make.subscription(**limit)
+    many(to, 5)
+    assert len(take()) == 2
+    before = row_version(to)
+    assert take() == []
+    assert row_version(to) == before
+
+
+def row_version(to: Subscription) -> tuple[str, str]:
+    """Who wrote the lane's row, and who held it last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT xmin, xmax FROM events_lane WHERE subscription_id = %s", [to.id])
+        xmin, xmax = cursor.fetchone()
+    return str(xmin), str(xmax)
 
 
 def test_what_was_given_back_is_due_as_it_was() -> None:

@@ -45,6 +45,15 @@ def test_time_that_is_up_ends_no_window_in_which_a_send_hangs(
     assert OwedDelivery.objects.count() == 0
 
 
+def test_what_is_recorded_makes_room_at_once(
+    engine: Engine, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a lane at its cap: not only at the next look."""
+    monkeypatch.setattr(run, "LOOKS", 30.0)
+    make.backlog(make.subscription(receiver.url("/ok"), max_concurrency=1), 5)
+    assert engine.run(seconds=20) == 5
+
+
 def test_time_that_is_up_ends_a_window_though_there_is_more(
     engine: Engine, receiver: Receiver
 ) -> None:
