@@ -9,16 +9,13 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from dlq.console import letters
+from dlq.console import sources
 from dlq.console.replay_form import ReplayForm
 from dlq.models.replay import ReplaySource
-from dlq.plan import Part, one_by_one
-from events.console import events, why
-from events.console.export import file_of, wants_file
+from dlq.plan import MANY, Part, one_by_one, takes_long
+from events.console.export import wants_file
 from events.console.inputs import decoded_or_none
-from events.console.live import render_again
-from events.console.named import named
-from events.console.paging import page_of
+from events.console.live import is_again, render_again
 from events.roles import Role, needs
 from events.rules.ids import Prefix
 
@@ -27,6 +24,7 @@ TITLES = {
     Part.DELIVERED: "Delivered already",
     Part.GONE: "Owed to a deleted subscription",
 }
+PAGE = "dlq/counted.html"
 OWN = ("token", "digest")
 """What a form sends for itself, and not to say what it is about."""
 
@@ -57,25 +55,21 @@ def counted(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     endpoint = decoded_or_none(Prefix.SUBSCRIPTION, request.GET.get("endpoint", ""))
     if endpoint and order.source == ReplaySource.DEAD_LETTERS and order.target is None:
         found = found.filter(subscription=endpoint)
-    of_events = order.source == ReplaySource.EVENTS
-    if wants_file(request):
-        columns = events.COLUMNS if of_events else letters.COLUMNS
-        found = found.with_bytes().defer(*events.HEAVY) if of_events else found
-        return file_of(request, found, columns, name=f"replay-{part}")
-    page = page_of(request, found.defer(*events.HEAVY) if of_events else found)
-    context: dict[str, Any] = {
-        "title": TITLES[part],
-        "dry_run": dry_run,
-        "of_events": of_events,
-        "page": page,
-        "rows": why.with_outcomes(page.rows) if of_events else named(page.rows),
-    }
-    return render_again(request, "dlq/counted.html", context)
+    context = {"title": TITLES[part], "dry_run": dry_run}
+    if part is not Part.GONE and not _asks_for_rows(request) and takes_long(order):
+        return render_again(request, PAGE, {**context, "later": True, "many": MANY})
+    name = f"replay-{part}"
+    return sources.listed(request, found, PAGE, context, source=order.source, name=name)
+
+
+def _asks_for_rows(request: HttpRequest) -> bool:
+    """A page whose rows take long opens at once and then asks for them."""
+    return is_again(request) or wants_file(request) or "rows" in request.GET
 
 
 def _dry_run(data: QueryDict) -> str:
     """Back to where the number is, counted anew."""
     back = data.copy()
-    for name in ("until", "after", "part", "endpoint", "export"):
+    for name in ("until", "after", "part", "endpoint", "export", "rows"):
         back.pop(name, None)
     return f"{reverse('replay-new')}?{back.urlencode()}"

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-
-from django.urls import reverse
-from django.utils.http import urlencode
 
 from dlq.models import Replay, ReplayState
-from dlq.models.replay import ReplaySource
-from dlq.select import Criteria
 from events.models import Delivery
-from events.rules import ids
-from events.rules.ids import Prefix
 from events.rules.states import DeliveryState
 
 COUNTED = 10_000
@@ -58,30 +50,6 @@ def progress_of(row: Replay, now: datetime) -> Progress:
     total = max(row.total, done)
     settled = total - done if row.state == ReplayState.DONE else 0
     return Progress(done, total, settled, rate, left)
-
-
-def met_by(row: Replay) -> str:
-    """The list of all that meets a replay's criteria; empty for what was picked one by one."""
-    wanted = Criteria.from_json(row.criteria)
-    if wanted.ids is not None:
-        return ""
-    query: dict[str, Any] = {
-        "since": wanted.since and wanted.since.isoformat(),
-        "until": wanted.before and wanted.before.isoformat(),
-        "type": wanted.type,
-        "tenant": wanted.tenant,
-    }
-    page = reverse("events")
-    if row.source == ReplaySource.DEAD_LETTERS:
-        page = reverse("dead-letters-all")
-        query |= {
-            "state": "all",
-            "group": wanted.group,
-            "subscription": wanted.subscription
-            and ids.encode(Prefix.SUBSCRIPTION, wanted.subscription),
-            "replay": wanted.replay and ids.encode(Prefix.REPLAY, wanted.replay),
-        }
-    return f"{page}?{urlencode({name: value for name, value in query.items() if value})}"
 
 
 def outcomes_of(row: Replay) -> Outcomes:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from dlq import replay as engine
 from dlq.console.counted import query_of
 from dlq.console.dryrun import DryRun, dry_run
-from dlq.console.progress import met_by, outcomes_of, progress_of
+from dlq.console.progress import outcomes_of, progress_of
 from dlq.console.replay_form import RATE, ReplayForm
 from dlq.models import Replay, ReplayState
 from dlq.models.replay import ReplaySource
@@ -72,7 +72,6 @@ def replay(request: HttpRequest, replay: UUID) -> HttpResponse:
         "watch": [row.public_id],
         "replay": row,
         "progress": progress_of(row, timezone.now()),
-        "met": met_by(row),
         "outcomes": outcomes_of(row),
         "target": subscriptions_of([row.target] if row.target else []).get(row.target or row.id),
         "criteria": {name: value for name, value in row.criteria.items() if value},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dlq.console import amend, counted, discards, left_out, letters, picked, replays
+from dlq.console import amend, counted, discards, left_out, letters, overtaken, picked, replays
 from events.console import paths
 
 paths.register()
@@ -35,6 +35,7 @@ urlpatterns: list[URLPattern] = [
     path("replays/new/counted/", counted.counted, name="replay-new-counted"),
     path("replays/<rpl:replay>/", replays.replay, name="replay"),
     path("replays/<rpl:replay>/left-out/", left_out.left_out, name="replay-left-out"),
+    path("replays/<rpl:replay>/settled/", overtaken.overtaken, name="replay-settled"),
     path("replays/<rpl:replay>/cancel/", replays.cancel, name="replay-cancel"),
     path("replays/<rpl:replay>/rate/", replays.change_rate, name="replay-rate"),
 ]

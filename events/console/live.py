@@ -14,7 +14,7 @@ def render_live(
     request: HttpRequest, page: str, part: str, context: Mapping[str, Any]
 ) -> HttpResponse:
     """`part` for htmx, which puts it in the place of the old one; else the whole `page`."""
-    return _render(request, part if _again(request) else page, context)
+    return _render(request, part if is_again(request) else page, context)
 
 
 def render_again(
@@ -24,11 +24,12 @@ def render_again(
 
     All that is on it is then of one moment: title, verdict, buttons and rows.
     """
-    lean = {"layout": "again.html"} if _again(request) else {}
+    lean = {"layout": "again.html"} if is_again(request) else {}
     return _render(request, page, {**context, **lean}, status=status)
 
 
-def _again(request: HttpRequest) -> bool:
+def is_again(request: HttpRequest) -> bool:
+    """Whether a page that is open asks, and not somebody who opens it."""
     asked = request.headers.get("HX-Request") == "true"
     return asked and request.headers.get("HX-Boosted") != "true"
 

@@ -47,6 +47,7 @@ class World:
                 "/replays/",
                 f"/replays/{self.replay}/",
                 f"/replays/{self.replay}/left-out/",
+                f"/replays/{self.replay}/settled/",
                 "/bulk/",
             ),
             *("/health/", "/alerts/", "/drills/", "/audit/", "/settings/", "/search/?q=shop"),

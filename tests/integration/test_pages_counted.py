@@ -11,10 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from dlq.models import DeadLetter, Replay
+from dlq.models import DeadLetter
 from dlq.models.replay import ReplaySource
 from dlq.plan import Order
-from dlq.replay import start
 from dlq.select import Criteria
 from events import operate
 from events.console.paging import SIZE
@@ -23,7 +22,6 @@ from events.roles import Role
 from events.rules.outcome import Responded
 from tests import make, pages
 from tests.integration.test_dlq_delivered import run
-from tests.integration.test_left_out import run as finish
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +104,27 @@ def test_letters_sent_elsewhere_are_compared_with_what_arrived_there() -> None:
     assert listed(client, left[0]) == [letters[1].id]
 
 
+def test_a_list_that_takes_long_opens_at_once_and_then_asks_for_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dlq.plan.MANY", 1)
+    make.dead(make.subscription(), 2)
+    there = make.subscription(types=["none"]).public_id
+    client = pages.signed_in(Role.OPERATOR)
+    path = reverse("replay-new-counted")
+    asked = {"source": "dead_letters", "target": there, "part": "sent"}
+    shown = pages.text_of(client.get(path, asked))
+    assert "dlq_" not in shown
+    [by_itself] = re.findall(r'hx-get="(\?[^"]+)" hx-trigger="load', shown)
+    [without_script] = re.findall(r'href="([^"]+rows=all)"', shown)
+    for query, headers in ((by_itself, {"HX-Request": "true"}), (without_script, {})):
+        response = client.get(f"{path}{unescape(query)}", headers=headers)
+        assert {row.id for row in response.context["page"].rows} == set(
+            DeadLetter.objects.values_list("id", flat=True)
+        )
+    assert "dlq_" in pages.text_of(client.get(path, {**asked, "target": ""}))
+
+
 def test_what_died_after_the_dry_run_is_in_none_of_its_lists() -> None:
     to = make.subscription()
     [first] = make.dead(to)
@@ -139,35 +158,3 @@ def test_a_query_that_says_nothing_goes_to_the_form_and_an_unknown_part_is_what_
     assert response.status_code == 302
     assert "Write 15m, 2h or 7d" in pages.text_of(client.get(response["Location"]))
     assert listed(client, f"{path}?source=dead_letters&part=none&endpoint=sub_no") == [letter]
-
-
-def test_what_others_dealt_with_meanwhile_is_told_of_a_replay_that_is_over() -> None:
-    to = make.subscription()
-    make.dead(to, 4)
-    client = pages.signed_in(Role.OPERATOR)
-    criteria = Criteria(subscription=to.id)
-    job = start(Order(ReplaySource.DEAD_LETTERS, criteria, token="t"), actor=make.ACTOR)
-    first = DeadLetter.objects.earliest("id")
-    client.post(reverse("dead-letter-discard", args=[first.id]))
-    finish(job)
-    shown = client.get(reverse("replay", args=[job.id]))
-    assert "Settled by others 1 replayed, discarded or delivered" in pages.words_of(shown)
-    [met] = re.findall(r'href="(/dead-letters/all/\?[^"]+)">1</a>', pages.text_of(shown))
-    assert first.id in listed(client, unescape(met))
-    assert len(listed(client, unescape(met))) == 4
-
-
-def test_a_replay_of_events_leads_to_the_log_and_one_of_picked_ones_to_no_list() -> None:
-    to = make.subscription(types=["none"])
-    make.published(make.event(), make.event())
-    events = list(Event.objects.order_by("id"))
-    picked = Criteria(ids=tuple(event.id for event in events))
-    client = pages.signed_in(Role.VIEWER)
-    for criteria, link in ((Criteria(type="order.paid"), True), (picked, False)):
-        order = Order(ReplaySource.EVENTS, criteria, token=str(link), target=to.id, again=True)
-        job = start(order, actor=make.ACTOR)
-        Replay.objects.filter(id=job.id).update(total=5)
-        finish(job)
-        shown = client.get(reverse("replay", args=[job.id]))
-        assert "Settled by others 3 delivered meanwhile, or expired" in pages.words_of(shown)
-        assert ('href="/events/?' in pages.text_of(shown)) is link
