@@ -1,7 +1,7 @@
 """Runs raw statements on the connection that Django holds, inside whatever transaction is open.
 
 The few that run many times a second are planned once and kept: planning a claim takes two
-milliseconds, three times as long as running it. All others are planned for the values they have.
+milliseconds, three times as long as running it. All others are planned each time they run.
 """
 
 from __future__ import annotations
