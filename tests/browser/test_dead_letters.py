@@ -47,9 +47,13 @@ def test_letters_are_ticked_and_discarded_together(
     expect(boxes).to_have_count(3)
     boxes.nth(0).check()
     boxes.nth(2).check()
-    page.get_by_role("button", name="Discard", exact=True).click()
+    discard = page.get_by_role("button", name="Discard", exact=True)
+    discard.click()
     expect(page.locator("body")).to_contain_text("Discarded 2.")
     expect(boxes).to_have_count(1)
+    page.goto(f"/dead-letters/all/?type={of}&state=discarded")
+    expect(page.locator("#list tbody tr")).to_have_count(2)
+    expect(discard).to_have_count(0)  # Of what is settled nothing can be ticked.
 
 
 def test_all_that_match_are_discarded_after_a_look_and_come_back_with_one_click(

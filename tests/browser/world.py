@@ -123,6 +123,9 @@ def make_world(stack: Stack, endpoint: Receiver) -> World:
         stack, endpoint.url("/ok"), "order.paid", name="Shop: large", filter="data.total > 100"
     )
     nasty = subscribe(stack, endpoint.url("/ok"), "nasty.**", name=NASTY)
+    subscribe(
+        stack, endpoint.url("/ok/with/no/blank/to/break/at"), "wide.type_with_no_blank_either"
+    )
     event = publish(stack, "order.paid", data={"total": 40}, subject="order 1001")
     nasty_event = publish(stack, "nasty.one", subject=NASTY, source=NASTY, data={NASTY: NASTY})
     for number in range(3):
