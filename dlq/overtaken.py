@@ -11,8 +11,7 @@ from dlq import select
 from dlq.models import DeadLetter, LetterState, Replay, ReplaySkip
 from dlq.models.replay import ReplaySource
 from dlq.select import Criteria
-from events.models import FinishedDelivery, Subscription
-from events.rules.states import DeliveryState
+from events.models import Delivery, Subscription
 
 
 def overtaken(job: Replay) -> QuerySet[Any]:
@@ -25,10 +24,19 @@ def overtaken(job: Replay) -> QuerySet[Any]:
     left_out = ReplaySkip.objects.of(job.id).values("source")
     meanwhile = (job.created_at, job.finished_at or Now())
     if job.source == ReplaySource.EVENTS:
-        found: QuerySet[Any] = select.events(wanted).filter(_arrived(job, "id", meanwhile))
+        found: QuerySet[Any] = _events(job, wanted, meanwhile)
     else:
         found = _letters(job, wanted, meanwhile)
     return found.exclude(id__in=left_out)
+
+
+def _events(job: Replay, wanted: Criteria, meanwhile: tuple[Any, Any]) -> QuerySet[Any]:
+    """None where it sends what was delivered already: then nothing overtakes it."""
+    every = select.events(wanted)
+    if job.again:
+        return every.none()
+    made = Delivery.objects.filter(event=OuterRef("id"), replay=job.id)
+    return every.filter(_arrived(job, "id", meanwhile), ~Exists(made))
 
 
 def _letters(job: Replay, wanted: Criteria, meanwhile: tuple[Any, Any]) -> QuerySet[Any]:
@@ -44,10 +52,5 @@ def _letters(job: Replay, wanted: Criteria, meanwhile: tuple[Any, Any]) -> Query
 def _arrived(job: Replay, event: str, meanwhile: tuple[Any, Any]) -> Exists:
     """Whether its endpoint was delivered the event in that time, and not by the replay."""
     to: Any = job.target or OuterRef("subscription")
-    arrived = FinishedDelivery.objects.filter(
-        event=OuterRef(event),
-        subscription=to,
-        state=DeliveryState.DELIVERED,
-        finished_at__range=meanwhile,
-    )
+    arrived = select.arrivals(event, to).filter(finished_at__range=meanwhile)
     return Exists(arrived.exclude(replay=job.id))

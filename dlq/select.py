@@ -163,10 +163,12 @@ def delivered_since(letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     return letters.filter(arrived, event__in=replayed.values("event"))
 
 
-def _delivered(event: str, to: Any) -> Exists:
-    """Whether the event that the column `event` of a source names was delivered to `to`."""
-    return Exists(
-        FinishedDelivery.objects.filter(
-            event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
-        )
+def arrivals(event: str, to: Any) -> QuerySet[FinishedDelivery]:
+    """The deliveries to `to` of the event that the column `event` of a source names."""
+    return FinishedDelivery.objects.filter(
+        event=OuterRef(event), subscription=to, state=DeliveryState.DELIVERED
     )
+
+
+def _delivered(event: str, to: Any) -> Exists:
+    return Exists(arrivals(event, to))

@@ -11,7 +11,7 @@ from django.urls import reverse
 from dlq.models import DeadLetter, Replay
 from dlq.models.replay import ReplaySource
 from dlq.plan import Order
-from dlq.replay import start
+from dlq.replay import start, step
 from dlq.select import Criteria
 from events import operate
 from events.models import Event, Lane
@@ -95,6 +95,28 @@ def test_events_that_were_delivered_meanwhile_as_a_page_and_a_file() -> None:
     path = reverse("replay-settled", args=[job.id])
     [line] = b"".join(client.get(path, {"export": "jsonl"}).streaming_content).splitlines()
     assert first.public_id in line.decode()
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_event_that_it_sent_itself_is_not_of_it(again: bool) -> None:
+    """Though another one delivered it meanwhile, too."""
+    to = make.subscription(types=["none"])
+    make.published(make.event(), make.event())
+    first = Event.objects.earliest("id")
+    picked = Criteria(ids=(first.id,))
+    one = Order(ReplaySource.EVENTS, picked, token="one", target=to.id, again=True)
+    order = Order(ReplaySource.EVENTS, Criteria(), token="t", target=to.id, again=again)
+    job = start(order, actor=make.ACTOR)
+    if again:
+        run(start(one, actor=make.ACTOR))
+        make.recorded(Responded(200))
+    step(job.id)
+    if not again:
+        run(start(one, actor=make.ACTOR))
+        make.recorded(Responded(200))
+    assert run(job).made == 2
+    client = pages.signed_in(Role.VIEWER)
+    assert (number_of(client, job), listed(client, job)) == (0, [])
 
 
 def test_a_replay_that_nobody_overtook_says_so() -> None:
